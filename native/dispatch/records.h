@@ -1,0 +1,95 @@
+// What the dispatcher tells its owner: records of a fixed header and a payload, in order, in one byte queue.
+//
+// Who: one thread at a time. Cost: one copy in, one copy out; blocks are freed as they are read, so a burst leaves
+// nothing behind. The owner drains many records by one call.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <deque>
+
+#include "frame/bytes.h"
+#include "frame/frame.h"
+
+namespace bosun {
+
+enum class RecordKind : std::uint8_t {
+  kValue = 1,        // a task ended; the payload is its result
+  kError = 2,        // a task failed; the payload is its error
+  kCancelled = 3,    // a task was dropped from the queue, or stopped when it was asked to; no payload
+  kLost = 4,         // its worker died; the payload is the task's own. The owner answers with SettleLost
+  kMessage = 5,      // a message of a task, in the inbox
+  kReady = 6,        // a worker has been set up
+  kStartFailed = 7,  // a worker could not be set up; the payload is the error
+  kFull = 8,         // a submission found no slot; nothing was accepted
+};
+
+// lib/manager/records.ts reads this layout.
+struct Record {
+  std::uint32_t length = 0;  // of the payload
+  std::uint32_t ticket = 0;
+  std::uint32_t slot = 0;
+  std::uint32_t worker = 0;
+  std::uint32_t run_us = 0;
+  RecordKind kind = RecordKind::kValue;
+  std::uint8_t level = 0;
+  std::uint16_t attempt = 0;
+  std::uint64_t id = 0;
+};
+static_assert(sizeof(Record) == 32);
+
+class RecordQueue {
+ public:
+  void Append(Record record, ByteSpan payload) noexcept {
+    record.length = static_cast<std::uint32_t>(payload.size());
+    if (blocks_.empty() || blocks_.back().size() + sizeof record + payload.size() > kBlock) blocks_.emplace_back();
+    Bytes& block = blocks_.back();
+    std::memcpy(block.Extend(sizeof record), &record, sizeof record);
+    block.Append(payload);
+    ++count_;
+    bytes_ += sizeof record + payload.size();
+  }
+
+  std::size_t count() const noexcept { return count_; }
+  std::size_t bytes() const noexcept { return bytes_; }
+
+  // Moves whole records into `target`; returns the bytes written. 0 with records left means that the first one needs
+  // NextSize() bytes.
+  std::size_t Drain(std::span<std::uint8_t> target) noexcept {
+    std::size_t written = 0;
+    while (count_ > 0) {
+      const std::size_t size = NextSize();
+      if (size > target.size() - written) break;
+      std::memcpy(target.data() + written, blocks_.front().data() + read_, size);
+      written += size;
+      read_ += size;
+      --count_;
+      bytes_ -= size;
+      if (read_ == blocks_.front().size()) {
+        blocks_.pop_front();
+        read_ = 0;
+      }
+    }
+    return written;
+  }
+
+  std::size_t NextSize() const noexcept {
+    if (count_ == 0) return 0;
+    return sizeof(Record) + Load<std::uint32_t>(blocks_.front().data() + read_);
+  }
+
+  void Clear() noexcept {
+    blocks_.clear();
+    read_ = count_ = bytes_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kBlock = 64 << 10;
+
+  std::deque<Bytes> blocks_;
+  std::size_t read_ = 0;  // in the first block
+  std::size_t count_ = 0;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace bosun

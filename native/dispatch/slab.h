@@ -1,0 +1,134 @@
+// Task slots: the queued tasks of one manager, outside the V8 heap, addressed by 32-bit indices.
+//
+// Who: Allocate and Free from any thread; a slot's fields belong to whoever holds its index, which passes from the
+// submitter through the queue to the dispatcher. Cost: a compare-and-swap each. Memory: 64 bytes a slot in chunks that
+// are kept until the slab goes; payloads are separate and go with their task.
+// Source of the free list: Treiber, "Systems programming: coping with parallelism", 1986, with a tag against ABA.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
+
+#include "frame/bytes.h"
+
+namespace bosun {
+
+inline constexpr std::uint32_t kNoSlot = 0xFFFFFFFF;
+inline constexpr std::uint32_t kNoTicket = 0xFFFFFFFF;
+
+enum class SlotStatus : std::uint8_t {
+  kFree,
+  kQueued,     // its index is in the queue, or in a returned stack
+  kSent,       // in flight on a connection
+  kLost,       // its worker died while it ran; the owner has yet to say how it ends
+  kCancelled,  // a tombstone in the queue: the task is settled, its index has yet to be popped
+};
+
+// What the owner asked for with a task.
+inline constexpr std::uint8_t kFlagInboxErrors = 1;  // a failure goes to the inbox too
+
+struct alignas(64) TaskSlot {
+  std::atomic<SlotStatus> status{SlotStatus::kFree};
+  std::uint8_t level = 0;
+  std::uint8_t flags = 0;
+  std::uint16_t attempt = 0;
+  std::uint32_t ticket = kNoTicket;  // the owner's number for it; none for tasks that workers scheduled
+  std::uint64_t id = 0;
+  Bytes payload;
+  std::uint32_t connection = 0;  // while sent
+  std::uint32_t sequence = 0;    // while sent
+  std::atomic<std::uint32_t> next_free{kNoSlot};
+};
+
+static_assert(sizeof(TaskSlot) == 64);
+
+class Slab {
+ public:
+  Slab() = default;
+  Slab(const Slab&) = delete;
+  Slab& operator=(const Slab&) = delete;
+  ~Slab() {
+    for (std::atomic<TaskSlot*>& chunk : chunks_) delete[] chunk.load(std::memory_order_relaxed);
+  }
+
+  TaskSlot& operator[](std::uint32_t index) noexcept {
+    // acquire: pairs with the release in Grow; the index may have come from another thread.
+    return chunks_[index / kChunk].load(std::memory_order_acquire)[index % kChunk];
+  }
+
+  // True for an index that some slot has; it may come from outside.
+  bool Has(std::uint32_t index) const noexcept {
+    // acquire: pairs with the release in Grow.
+    return index / kChunk < kChunks && chunks_[index / kChunk].load(std::memory_order_acquire) != nullptr;
+  }
+
+  // kNoSlot when all of them (67 million) are in use.
+  std::uint32_t Allocate() noexcept {
+    // acquire: pairs with the release in Free, so that next_free is the one that was stored with this head.
+    std::uint64_t head = free_.load(std::memory_order_acquire);
+    for (;;) {
+      const std::uint32_t index = static_cast<std::uint32_t>(head);
+      if (index == kNoSlot) {
+        if (!Grow()) return kNoSlot;
+        head = free_.load(std::memory_order_acquire);  // acquire: as above.
+        continue;
+      }
+      const std::uint32_t next = (*this)[index].next_free.load(std::memory_order_relaxed);
+      // acq_rel: joins the release sequence of Free. The tag in the upper half changes with every Free.
+      if (free_.compare_exchange_weak(head, (head & kTagMask) | next, std::memory_order_acq_rel,
+                                      std::memory_order_acquire)) {
+        return index;
+      }
+    }
+  }
+
+  void Free(std::uint32_t index) noexcept {
+    TaskSlot& slot = (*this)[index];
+    slot.payload.Release();
+    slot.ticket = kNoTicket;
+    slot.status.store(SlotStatus::kFree, std::memory_order_relaxed);
+    PushFree(index, index);
+  }
+
+ private:
+  static constexpr std::uint32_t kChunk = 4096;
+  static constexpr std::uint32_t kChunks = 1 << 14;
+  static constexpr std::uint64_t kTagStep = 1ull << 32;
+  static constexpr std::uint64_t kTagMask = ~0xFFFFFFFFull;
+
+  // Puts the chain first..last, linked by next_free, on the free list.
+  void PushFree(std::uint32_t first, std::uint32_t last) noexcept {
+    TaskSlot& end = (*this)[last];
+    std::uint64_t head = free_.load(std::memory_order_relaxed);
+    std::uint64_t desired;
+    do {
+      end.next_free.store(static_cast<std::uint32_t>(head), std::memory_order_relaxed);
+      desired = ((head & kTagMask) + kTagStep) | first;
+      // release: pairs with the acquire in Allocate.
+    } while (!free_.compare_exchange_weak(head, desired, std::memory_order_release, std::memory_order_relaxed));
+  }
+
+  bool Grow() noexcept {
+    const std::uint32_t number = chunk_count_.fetch_add(1, std::memory_order_relaxed);
+    if (number >= kChunks) {
+      chunk_count_.store(kChunks, std::memory_order_relaxed);
+      return false;
+    }
+    TaskSlot* chunk = new (std::nothrow) TaskSlot[kChunk];
+    if (chunk == nullptr) std::abort();
+    const std::uint32_t base = number * kChunk;
+    for (std::uint32_t i = 0; i + 1 < kChunk; ++i) chunk[i].next_free.store(base + i + 1, std::memory_order_relaxed);
+    // release: pairs with the acquire in operator[].
+    chunks_[number].store(chunk, std::memory_order_release);
+    PushFree(base, base + kChunk - 1);
+    return true;
+  }
+
+  std::atomic<std::uint64_t> free_{kNoSlot};
+  std::atomic<std::uint32_t> chunk_count_{0};
+  std::atomic<TaskSlot*> chunks_[kChunks] = {};
+};
+
+}  // namespace bosun

@@ -1,0 +1,60 @@
+// The wire format: a frame is a 9-byte header (type u8, body length u64 little-endian) and the body.
+//
+// Who: pure functions and constants, any thread. Bodies of bosun's own workers begin with the fixed fields below;
+// what follows them is a payload, which the manager never looks into.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "frame/bytes.h"
+
+namespace bosun {
+
+inline constexpr std::size_t kHeaderBytes = 9;
+inline constexpr std::uint64_t kDefaultMaxFrameBytes = 256ull << 20;
+inline constexpr std::uint16_t kProtocolVersion = 1;
+
+// Worker to manager. A type of kSchedule + p schedules a task at priority p.
+inline constexpr std::uint8_t kHello = 'h';        // version u16, capabilities u16, pid u32
+inline constexpr std::uint8_t kStartFailed = 'e';  // the worker could not be set up: an error
+inline constexpr std::uint8_t kNext = 'n';         // the reference dialogue: idle, next please
+inline constexpr std::uint8_t kDone = 't';         // sequence u32, status u8, run time in microseconds u32, payload
+inline constexpr std::uint8_t kMessage = 'm';      // payload
+inline constexpr std::uint8_t kSchedule = 0x80;    // number u32, payload
+
+// Manager to worker; kHello carries the worker's configuration.
+inline constexpr std::uint8_t kTask = 't';      // sequence u32, attempt u16, reserved u16, id u64, payload
+inline constexpr std::uint8_t kAccepted = 'k';  // messages accepted so far, modulo 2^32: u32
+inline constexpr std::uint8_t kCancel = 'x';    // sequence u32; always answered by a kDone
+inline constexpr std::uint8_t kClose = 'c';     // mode u8: 0 when idle, 1 abort the signals of what runs
+
+inline constexpr std::size_t kHelloFields = 8;
+inline constexpr std::size_t kDoneFields = 9;
+inline constexpr std::size_t kTaskFields = 16;
+inline constexpr std::size_t kScheduleFields = 4;
+
+enum class DoneStatus : std::uint8_t { kValue = 0, kError = 1, kCancelled = 2 };
+
+// Unaligned little-endian access. Every platform that bosun is built for is little-endian.
+template <class T>
+inline T Load(const std::uint8_t* from) noexcept {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
+template <class T>
+inline std::uint8_t* Store(std::uint8_t* to, T value) noexcept {
+  std::memcpy(to, &value, sizeof value);
+  return to + sizeof value;
+}
+
+// Appends a header and room for a body of `length` bytes, which the caller fills.
+inline std::uint8_t* AppendFrame(Bytes& out, std::uint8_t type, std::uint64_t length) noexcept {
+  std::uint8_t* at = out.Extend(kHeaderBytes + length);
+  at = Store(at, type);
+  return Store(at, length);
+}
+
+}  // namespace bosun

@@ -1,0 +1,98 @@
+// The memory behind a status page, and the descriptors that a child inherits.
+//
+// Who: the manager's thread makes them, a worker maps its page once. Nothing here is on a hot path. POSIX only.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <utility>
+
+#if !defined(__linux__)
+#include <cstdio>
+#include <cstdlib>
+#endif
+
+#include "process/claim_word.h"
+
+namespace bosun {
+
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) noexcept : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(other.Release()) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~UniqueFd() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int get() const noexcept { return fd_; }
+  int Release() noexcept { return std::exchange(fd_, -1); }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+
+ private:
+  int fd_ = -1;
+};
+
+struct UnmapPage {
+  void operator()(StatusPage* page) const noexcept { ::munmap(page, sizeof(StatusPage)); }
+};
+using SharedPage = std::unique_ptr<StatusPage, UnmapPage>;
+
+// Null when the descriptor is no page of ours; errno says why.
+inline SharedPage MapPage(int fd) noexcept {
+  void* memory = ::mmap(nullptr, sizeof(StatusPage), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  // The pages of a new file are zero, which is the state of a fresh StatusPage; nothing has to be constructed.
+  return SharedPage(memory == MAP_FAILED ? nullptr : static_cast<StatusPage*>(memory));
+}
+
+// A file without a name, close-on-exec from its creation, so that no other child can inherit it.
+inline UniqueFd AnonymousFile() noexcept {
+#if defined(__linux__)
+  UniqueFd fd(::memfd_create("bosun-status", MFD_CLOEXEC));
+#else
+  char path[] = "/tmp/bosun-status-XXXXXX";
+  UniqueFd fd(::mkstemp(path));
+  if (fd) {
+    ::unlink(path);
+    ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
+  }
+#endif
+  if (fd && ::ftruncate(fd.get(), sizeof(StatusPage)) != 0) return UniqueFd();
+  return fd;
+}
+
+// What joins a manager with a local worker: a stream socket and a status page.
+struct LocalLink {
+  UniqueFd parent_end;
+  UniqueFd child_end;
+  UniqueFd page_file;
+  SharedPage page;
+};
+
+// False when the system refuses; errno says why.
+inline bool OpenLocalLink(LocalLink& link) noexcept {
+  int ends[2];
+#if defined(SOCK_CLOEXEC)
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return false;
+#else
+  if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) return false;
+  for (int end : ends) ::fcntl(end, F_SETFD, FD_CLOEXEC);
+#endif
+  link.parent_end = UniqueFd(ends[0]);
+  link.child_end = UniqueFd(ends[1]);
+  link.page_file = AnonymousFile();
+  if (!link.page_file) return false;
+  link.page = MapPage(link.page_file.get());
+  return link.page != nullptr;
+}
+
+}  // namespace bosun
