@@ -1,0 +1,194 @@
+// Every error class of bosun. Each has a `code` that never changes; the README's table says what to do about it.
+
+import { inspect } from 'node:util';
+
+/** The stable codes; compare `error.code`, never the message. */
+export type ErrorCode =
+  | 'ERR_BOSUN_INVALID_ARGUMENT'
+  | 'ERR_BOSUN_OUT_OF_RANGE'
+  | 'ERR_BOSUN_NATIVE_LOAD'
+  | 'ERR_BOSUN_STALE_HANDLE'
+  | 'ERR_BOSUN_DATA_CLONE'
+  | 'ERR_BOSUN_RESULT_CLONE'
+  | 'ERR_BOSUN_NOT_PORTABLE'
+  | 'ERR_BOSUN_TASK_FAILED'
+  | 'ERR_BOSUN_WORKER_LOST'
+  | 'ERR_BOSUN_WORKER_START'
+  | 'ERR_BOSUN_CANCELLED'
+  | 'ERR_BOSUN_MANAGER_CLOSED'
+  | 'ERR_BOSUN_MANAGER_BUSY'
+  | 'ERR_BOSUN_QUEUE_FULL'
+  | 'ERR_BOSUN_NULL_MANAGER'
+  | 'ERR_BOSUN_NO_RESULT_HERE'
+  | 'ERR_BOSUN_CONNECTION_RESET'
+  | 'ERR_BOSUN_FRAME_TOO_LARGE'
+  | 'ERR_BOSUN_PROTOCOL';
+
+/** The base of every error that bosun itself raises, but for bad arguments, which are a TypeError or a RangeError. */
+export class BosunError extends Error {
+  /** Stable; see the table in the README. */
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    // On the prototype it would cost nothing, but a subclass must show its own name in stacks too.
+    Object.defineProperty(this, 'name', { value: new.target.name, configurable: true, writable: true });
+  }
+}
+
+/** An argument or an option of the wrong kind; thrown at the call, before anything changes. */
+export class InvalidArgumentError extends TypeError {
+  readonly code: ErrorCode = 'ERR_BOSUN_INVALID_ARGUMENT';
+  override readonly name = 'InvalidArgumentError';
+}
+
+/** A number outside its range, as a priority that the manager does not have; thrown at the call, before anything changes. */
+export class OutOfRangeError extends RangeError {
+  readonly code: ErrorCode = 'ERR_BOSUN_OUT_OF_RANGE';
+  override readonly name = 'OutOfRangeError';
+}
+
+/** No native binary could be loaded. `cause` is an AggregateError with one error for each place that was tried. */
+export class NativeLoadError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_NATIVE_LOAD', message, options);
+  }
+}
+
+/** A number that stood for a native object which is closed by now. */
+export class StaleHandleError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_STALE_HANDLE', message, options);
+  }
+}
+
+/** A value that cannot travel to another process: a function, a symbol, a promise, a weak collection, a host object. */
+export class DataCloneError extends BosunError {
+  constructor(message: string, options?: ErrorOptions, code: ErrorCode = 'ERR_BOSUN_DATA_CLONE') {
+    super(code, message, options);
+  }
+}
+
+/** The task ran, but what it returned cannot travel back. */
+export class ResultCloneError extends DataCloneError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options, 'ERR_BOSUN_RESULT_CLONE');
+  }
+}
+
+/** A task that a worker could not rebuild: it has no module, or its class is not exported under its name. */
+export class NotPortableError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_NOT_PORTABLE', message, options);
+  }
+}
+
+/** What is known of a failed task besides its error. */
+export interface WorkerExceptionDetails {
+  readonly taskName?: string | undefined;
+  readonly taskId?: number | undefined;
+  readonly pid?: number | undefined;
+}
+
+/**
+ * A task failed in a worker. `cause` is the original error, revived with its class name, message, code, own properties
+ * and its stack in the worker. `String(error)` is the full remote stack.
+ */
+export class WorkerException extends BosunError {
+  readonly taskName: string | undefined;
+  readonly taskId: number | undefined;
+  /** The process that ran the task. */
+  readonly pid: number | undefined;
+
+  constructor(
+    message: string,
+    options: ErrorOptions & WorkerExceptionDetails = {},
+    code: ErrorCode = 'ERR_BOSUN_TASK_FAILED',
+  ) {
+    super(code, message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.taskName = options.taskName;
+    this.taskId = options.taskId;
+    this.pid = options.pid;
+  }
+
+  override toString(): string {
+    const { cause } = this;
+    if (cause === undefined) return this.stack ?? this.message;
+    return `${this.name}: ${this.message}\n${cause instanceof Error ? inspect(cause) : String(cause)}`;
+  }
+}
+
+/** How a worker ended. One of the two is set, as `child_process` reports it. */
+export interface ExitDetails {
+  readonly exitCode: number | null;
+  readonly exitSignal: NodeJS.Signals | null;
+}
+
+/** The worker died while it ran this task. Other tasks that had been sent to it went to other workers, uncharged. */
+export class WorkerLostError extends WorkerException {
+  readonly exitCode: number | null;
+  readonly exitSignal: NodeJS.Signals | null;
+
+  constructor(message: string, options: ErrorOptions & WorkerExceptionDetails & ExitDetails) {
+    super(message, options, 'ERR_BOSUN_WORKER_LOST');
+    this.exitCode = options.exitCode;
+    this.exitSignal = options.exitSignal;
+  }
+}
+
+/** Workers die before they are ready: their set-up throws, or Node.js cannot start. */
+export class WorkerStartError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_WORKER_START', message, options);
+  }
+}
+
+/** The task was cancelled, or dropped by a manager that closed, before it had a result. */
+export class CancellationError extends BosunError {
+  constructor(message = 'the task was cancelled', options?: ErrorOptions) {
+    super('ERR_BOSUN_CANCELLED', message, options);
+  }
+}
+
+/** The manager has been closed, or is closing; it takes no more from its owner. */
+export class ManagerClosedError extends BosunError {
+  constructor(message = 'the manager is closed: make a new one', options?: ErrorOptions) {
+    super('ERR_BOSUN_MANAGER_CLOSED', message, options);
+  }
+}
+
+/** The queue has no room for the task; nothing was accepted. */
+export class QueueFullError extends BosunError {
+  constructor(message = 'the queue holds as many tasks as it can: wait for some to end', options?: ErrorOptions) {
+    super('ERR_BOSUN_QUEUE_FULL', message, options);
+  }
+}
+
+/** A NullManager was asked to schedule. */
+export class NullManagerError extends BosunError {
+  constructor(message = 'a NullManager runs nothing: pass a real manager to schedule tasks', options?: ErrorOptions) {
+    super('ERR_BOSUN_NULL_MANAGER', message, options);
+  }
+}
+
+/** The peer closed the connection inside a frame or before the expected one. */
+export class ConnectionResetError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_CONNECTION_RESET', message, options);
+  }
+}
+
+/** A frame declares more bytes than `maxFrameBytes`; nothing was allocated for it. */
+export class FrameTooLargeError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_FRAME_TOO_LARGE', message, options);
+  }
+}
+
+/** Bytes that are no frame of the protocol, or a frame that is out of place. */
+export class ProtocolError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_PROTOCOL', message, options);
+  }
+}

@@ -1,0 +1,127 @@
+// The messages and failures of all tasks, for one reader.
+
+import { WorkerException } from '../errors.js';
+import type { NativeDispatcher } from '../native.js';
+import type { WorkerId } from '../task/context.js';
+import { decodeFailure } from '../wire/failure.js';
+import { decodePayload } from '../wire/payload.js';
+import { MessageReader, refuseSecondReader } from './message-reader.js';
+import { type DispatchRecord, RECORD, RecordReader } from './records.js';
+
+/** What the inbox asks its manager. */
+export interface InboxOwner {
+  readonly throwOnError: boolean;
+  /** True when no task is left. */
+  idle(): boolean;
+  /** Called after messages were read: senders may be waiting for room. */
+  read(): void;
+  pidOf(worker: WorkerId): number | undefined;
+}
+
+const KEPT_ERRORS = 10;
+
+export class Inbox {
+  readonly #owner: InboxOwner;
+  readonly #records: RecordReader;
+  /** Failures whose error is made already, by the task's id: that of its handle, or one with an exit code. */
+  readonly #known = new Map<number, WorkerException>();
+  #reader: MessageReader | undefined;
+  #wasRead = false;
+  #hasRead = false;
+  #discarded = 0;
+  readonly #errors: Error[] = [];
+
+  constructor(dispatcher: NativeDispatcher, owner: InboxOwner) {
+    this.#owner = owner;
+    this.#records = new RecordReader((target) => dispatcher.drainInbox(target));
+  }
+
+  get hasReader(): boolean {
+    return this.#reader !== undefined;
+  }
+
+  /** True when `messages()` was ever called. */
+  get wasRead(): boolean {
+    return this.#wasRead;
+  }
+
+  /** Messages that were thrown away. */
+  get discarded(): number {
+    return this.#discarded;
+  }
+
+  /** The first failures among what was thrown away. */
+  get errors(): readonly Error[] {
+    return this.#errors;
+  }
+
+  open(): MessageReader {
+    if (this.#reader !== undefined) refuseSecondReader();
+    this.#wasRead = true;
+    const reader: MessageReader = new MessageReader({
+      take: () => this.#take(),
+      finished: () => this.#owner.idle(),
+      release: () => {
+        this.#reader = undefined;
+      },
+    });
+    this.#reader = reader;
+    return reader;
+  }
+
+  /** The record in the inbox of this task's failure stands for `error`. */
+  know(id: number, error: WorkerException): void {
+    this.#known.set(id, error);
+  }
+
+  wake(): void {
+    this.#reader?.wake();
+  }
+
+  /** Ends the iteration, whatever is left to read. */
+  end(): void {
+    this.#reader?.end();
+  }
+
+  /** Throws away what is there, but keeps the first failures. */
+  discard(): void {
+    for (let record = this.#records.next(); record !== undefined; record = this.#records.next()) {
+      if (record.kind === RECORD.MESSAGE) this.#discarded += 1;
+      else if (this.#errors.length < KEPT_ERRORS) this.#errors.push(this.#failure(record));
+    }
+  }
+
+  #take(): { readonly message: unknown } | undefined {
+    const record = this.#records.next();
+    if (record === undefined) {
+      // Only if something was taken: this is asked in every turn.
+      if (this.#hasRead) this.#owner.read();
+      this.#hasRead = false;
+      return undefined;
+    }
+    this.#hasRead = true;
+    if (record.kind === RECORD.MESSAGE) return { message: decodePayload(record.payload) };
+    const failure = this.#failure(record);
+    if (this.#owner.throwOnError) throw failure;
+    return { message: failure };
+  }
+
+  #failure(record: DispatchRecord): WorkerException {
+    const known = this.#known.get(record.id);
+    this.#known.delete(record.id);
+    return known ?? toWorkerException(record, this.#owner.pidOf(record.worker));
+  }
+}
+
+/** The error of a task that failed in a worker. */
+export function toWorkerException(record: DispatchRecord, pid: number | undefined): WorkerException {
+  const { name: taskName, error: cause } = decodeFailure(record.payload);
+  const what = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+  const where = pid === undefined ? `worker ${record.worker}` : `worker ${record.worker} (pid ${pid})`;
+  return new WorkerException(`task ${record.id} '${taskName}' failed in ${where}: ${what}`, {
+    cause,
+    taskName,
+    taskId: record.id,
+    pid,
+  });
+}

@@ -1,0 +1,22 @@
+// Keeps the process from exiting while somebody waits for work that only a worker can finish.
+
+/** Sockets and children of a manager never hold the process; this does, while it is on. */
+export class KeepAlive {
+  #handle: NodeJS.Timeout | undefined;
+  #on = false;
+
+  set(on: boolean): void {
+    if (on === this.#on) return;
+    this.#on = on;
+    // A timer that is never to fire: the cheapest handle that can be switched.
+    this.#handle ??= setTimeout(() => {}, 2 ** 31 - 1);
+    if (on) this.#handle.ref();
+    else this.#handle.unref();
+  }
+
+  close(): void {
+    clearTimeout(this.#handle);
+    this.#handle = undefined;
+    this.#on = false;
+  }
+}

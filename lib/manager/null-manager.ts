@@ -1,0 +1,15 @@
+// The manager of code that runs without one.
+
+import { NullManagerError } from '../errors.js';
+import type { Manager, TaskHandle } from '../task/manager.js';
+import type { Task } from '../task/task.js';
+
+/** Ignores messages and refuses tasks: for one-off tasks whose progress nobody follows and that schedule no more. */
+export class NullManager implements Manager {
+  /** @throws NullManagerError (ERR_BOSUN_NULL_MANAGER) always. */
+  schedule<R>(_task: Task<R>, _priority?: number): TaskHandle<R> {
+    throw new NullManagerError();
+  }
+
+  sendMessage(_message: unknown): void {}
+}

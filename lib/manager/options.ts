@@ -1,0 +1,154 @@
+// The options of a ProcessManager: checked once, at the call.
+
+import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
+import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
+import type { TargetReference } from '../task/task.js';
+import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
+import { type RunTarget, RunTargets } from './run-target.js';
+
+/** Options of a ProcessManager. Times are milliseconds, sizes are bytes. */
+export interface ProcessManagerOptions {
+  /** The most workers at a time; twice the available cores unless given. */
+  readonly workers?: number;
+  /** How many are started at once; the rest start when work waits. The available cores unless given. */
+  readonly minWorkers?: number;
+  /** 1 to 128 levels, 0 the most urgent; 2 unless given. */
+  readonly priorityLevels?: number;
+  /**
+   * Tasks sent ahead to a worker, the running one included. `'auto'` (the default) sends so many that they are about a
+   * millisecond of work, one when a task takes longer; 1 is strictly one at a time.
+   */
+  readonly prefetch?: number | 'auto';
+  /** Messages above which `await sendMessage()` waits for the reader; 10 000 unless given. */
+  readonly inboxHighWaterMark?: number;
+  /** `'discard'`: nobody will read messages; they are counted and dropped. `'keep'` unless given. */
+  readonly messages?: 'keep' | 'discard';
+  /** `messages()` throws the first failure of a scheduled task and ends, instead of yielding it. */
+  readonly throwOnError?: boolean;
+  /** The longest body of a frame, and so of a task, a result or a message; 256 MiB unless given. */
+  readonly maxFrameBytes?: number;
+  /** One log file per worker, `worker-<n>.log`: `ctx.log`, its console and its stderr. No files unless given. */
+  readonly logDirectory?: string;
+  /** Called in each worker before its first task; what it returns is laid onto `ctx.session`. */
+  readonly setup?: RunTarget;
+  /** Where the workers' standard output goes, for programs whose own has a format. `'inherit'` unless given. */
+  readonly stdout?: 'inherit' | 'stderr';
+  /** Node.js options of the workers; this process's own, but for those of debuggers and test runners, unless given. */
+  readonly execArgv?: readonly string[];
+  /** The whole environment of the workers; this process's own unless given. */
+  readonly env?: NodeJS.ProcessEnv;
+  /** How long a worker that was asked to finish may take before SIGTERM; 5 000 unless given. */
+  readonly grace?: number;
+}
+
+/** The same, complete and checked. */
+export interface ManagerSettings {
+  readonly workers: number;
+  readonly minWorkers: number;
+  readonly levels: number;
+  /** 0 is auto. */
+  readonly prefetch: number;
+  readonly inboxMark: number;
+  readonly discardMessages: boolean;
+  readonly throwOnError: boolean;
+  readonly maxFrameBytes: number;
+  readonly logDirectory: string | undefined;
+  readonly setup: TargetReference | undefined;
+  readonly stdoutToStderr: boolean;
+  readonly execArgv: readonly string[] | undefined;
+  readonly env: NodeJS.ProcessEnv | undefined;
+  readonly grace: number;
+}
+
+const KNOWN = new Set<string>([
+  'workers',
+  'minWorkers',
+  'priorityLevels',
+  'prefetch',
+  'inboxHighWaterMark',
+  'messages',
+  'throwOnError',
+  'maxFrameBytes',
+  'logDirectory',
+  'setup',
+  'stdout',
+  'execArgv',
+  'env',
+  'grace',
+] satisfies (keyof ProcessManagerOptions)[]);
+
+/** Node.js timers take no longer delays. */
+const MAX_DELAY = 2 ** 31 - 1;
+
+/**
+ * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for an unknown option or a wrong kind of value.
+ * @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a number outside its range.
+ */
+export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettings {
+  if (typeof given !== 'object' || given === null) throw new InvalidArgumentError('the options are an object');
+  // Own properties only, on no prototype: a polluted Object.prototype must not choose what a worker runs.
+  const options = Object.assign(Object.create(null), given) as ProcessManagerOptions;
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) {
+      throw new InvalidArgumentError(`'${name}' is no option of a ProcessManager; it takes ${[...KNOWN].join(', ')}`);
+    }
+  }
+  const cores = availableParallelism();
+  const workers = integer('workers', options.workers ?? 2 * cores, 1, 1024);
+  return {
+    workers,
+    minWorkers: integer('minWorkers', options.minWorkers ?? Math.min(workers, cores), 0, workers),
+    levels: integer('priorityLevels', options.priorityLevels ?? 2, 1, 128),
+    prefetch:
+      options.prefetch === undefined || options.prefetch === 'auto'
+        ? 0
+        : integer('prefetch', options.prefetch, 1, 65_536),
+    inboxMark: integer('inboxHighWaterMark', options.inboxHighWaterMark ?? 10_000, 0, 2 ** 31),
+    discardMessages: oneOf('messages', options.messages ?? 'keep', ['keep', 'discard']) === 'discard',
+    throwOnError: ofType('throwOnError', options.throwOnError ?? false, 'boolean'),
+    maxFrameBytes: integer('maxFrameBytes', options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES, 1024, 2 ** 31),
+    logDirectory:
+      options.logDirectory === undefined ? undefined : resolve(ofType('logDirectory', options.logDirectory, 'string')),
+    setup: options.setup === undefined ? undefined : new RunTargets().resolve(options.setup),
+    stdoutToStderr: oneOf('stdout', options.stdout ?? 'inherit', ['inherit', 'stderr']) === 'stderr',
+    execArgv: strings('execArgv', options.execArgv),
+    env: options.env === undefined ? undefined : { ...ofType('env', options.env, 'object') },
+    grace: integer('grace', options.grace ?? 5_000, 0, MAX_DELAY),
+  };
+}
+
+/** A whole number within a range, or an error that names both. */
+export function integer(name: string, value: unknown, least: number, most: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
+    throw new OutOfRangeError(`${name} is a whole number from ${least} to ${most}, not ${String(value)}`);
+  }
+  return value;
+}
+
+/** A time to wait, in milliseconds. */
+export function delay(name: string, value: unknown): number {
+  return integer(name, value, 0, MAX_DELAY);
+}
+
+function ofType<T>(name: string, value: T, type: 'boolean' | 'string' | 'object'): T {
+  if (typeof value !== type || value === null)
+    throw new InvalidArgumentError(`${name} is a ${type}, not ${String(value)}`);
+  return value;
+}
+
+/** One of some strings, or an error that lists them. */
+export function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]): T {
+  if (!allowed.includes(value)) {
+    throw new InvalidArgumentError(`${name} is one of ${allowed.join(', ')}, not ${String(value)}`);
+  }
+  return value;
+}
+
+function strings(name: string, value: readonly string[] | undefined): readonly string[] | undefined {
+  if (value === undefined) return undefined;
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
+    throw new InvalidArgumentError(`${name} is an array of strings`);
+  }
+  return [...(value as readonly string[])];
+}

@@ -1,0 +1,81 @@
+// Reads what the dispatcher tells: the layout of `Record` in native/dispatch/records.h.
+
+import { getU32 } from '../wire/byte-writer.js';
+
+/** As in native/dispatch/records.h. */
+export const RECORD = {
+  VALUE: 1,
+  ERROR: 2,
+  CANCELLED: 3,
+  LOST: 4,
+  MESSAGE: 5,
+  READY: 6,
+  START_FAILED: 7,
+  FULL: 8,
+} as const;
+
+/** The ticket of a task that a worker scheduled. */
+export const NO_TICKET = 0xffffffff;
+
+const HEADER_BYTES = 32;
+const BUFFER_BYTES = 256 * 1024;
+
+/** One record. The payload is valid until the next one is read. */
+export interface DispatchRecord {
+  readonly kind: number;
+  readonly ticket: number;
+  readonly slot: number;
+  readonly worker: number;
+  readonly runUs: number;
+  readonly level: number;
+  readonly attempt: number;
+  readonly id: number;
+  readonly payload: Uint8Array;
+}
+
+/** Drains a queue of records through one buffer that is used again and again. */
+export class RecordReader {
+  readonly #drain: (target: Uint8Array) => number;
+  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #bytes: Buffer = this.#buffer;
+  #at = 0;
+  #end = 0;
+
+  /** @param drain writes whole records into its argument; 0 when there are none, -n when the next one needs n bytes. */
+  constructor(drain: (target: Uint8Array) => number) {
+    this.#drain = drain;
+  }
+
+  /** The next record, or undefined when there is none now. */
+  next(): DispatchRecord | undefined {
+    if (this.#at === this.#end && !this.#fill()) return undefined;
+    const bytes = this.#bytes;
+    const at = this.#at;
+    const length = getU32(bytes, at);
+    this.#at = at + HEADER_BYTES + length;
+    return {
+      ticket: getU32(bytes, at + 4),
+      slot: getU32(bytes, at + 8),
+      worker: getU32(bytes, at + 12),
+      runUs: getU32(bytes, at + 16),
+      kind: bytes[at + 20] as number,
+      level: bytes[at + 21] as number,
+      attempt: getU32(bytes, at + 20) >>> 16,
+      id: getU32(bytes, at + 24) + getU32(bytes, at + 28) * 2 ** 32,
+      payload: bytes.subarray(at + HEADER_BYTES, this.#at),
+    };
+  }
+
+  #fill(): boolean {
+    this.#bytes = this.#buffer;
+    this.#at = 0;
+    let written = this.#drain(this.#bytes);
+    if (written < 0) {
+      // A record larger than the buffer gets one of its own, once.
+      this.#bytes = Buffer.allocUnsafeSlow(-written);
+      written = this.#drain(this.#bytes);
+    }
+    this.#end = written;
+    return written > 0;
+  }
+}

@@ -1,0 +1,125 @@
+// How tasks end: from the dispatcher's records to promises, the inbox and events.
+
+import type { EventEmitter } from 'node:events';
+import { CancellationError, type ExitDetails, QueueFullError, WorkerException, WorkerLostError } from '../errors.js';
+import type { NativeDispatcher } from '../native.js';
+import type { TaskSpec } from '../task/spec.js';
+import { decodePayload } from '../wire/payload.js';
+import type { ProcessManagerEvents } from './events.js';
+import { type Inbox, toWorkerException } from './inbox.js';
+import type { LostTask, Member } from './member.js';
+import { type DispatchRecord, NO_TICKET, RECORD } from './records.js';
+import type { Outcome, Submissions } from './submissions.js';
+import type { WorkerSet } from './worker-set.js';
+
+/** What a settlement needs of its manager. */
+export interface SettlementParts {
+  readonly dispatcher: NativeDispatcher;
+  readonly submissions: Submissions;
+  readonly inbox: Inbox;
+  readonly workers: WorkerSet;
+  readonly events: EventEmitter<ProcessManagerEvents>;
+  /** Why tasks are dropped now; undefined while they are dropped one by one, by their own `cancel`. */
+  dropReason(): Error | undefined;
+}
+
+/** What is known of the run that ended. */
+type Ended = Pick<DispatchRecord, 'id' | 'ticket' | 'worker' | 'level' | 'runUs'>;
+
+export class Settlement {
+  readonly #parts: SettlementParts;
+  #unseen: Error | undefined;
+
+  constructor(parts: SettlementParts) {
+    this.#parts = parts;
+  }
+
+  /** The first failure whose handle nobody had asked for its result. */
+  get unseen(): Error | undefined {
+    return this.#unseen;
+  }
+
+  /** A task ended by its worker's word, or was dropped. */
+  end(record: DispatchRecord): void {
+    this.#settle(record, this.#outcome(record));
+  }
+
+  /** A task was running when its worker died. Its end waits for the exit code. */
+  hold(record: DispatchRecord): void {
+    const { slot, ticket, id, worker, level } = record;
+    let name = this.#parts.submissions.nameOf(ticket);
+    try {
+      name ??= (decodePayload(record.payload) as TaskSpec)[1];
+    } catch {
+      // A task that another program scheduled: its bytes are its own.
+    }
+    this.#parts.workers.find(worker)?.lost.push({ slot, ticket, id, name, level });
+  }
+
+  /** The exit code is here. */
+  lose({ worker, life, lost }: Member, exit: ExitDetails): void {
+    const { dispatcher, inbox } = this.#parts;
+    for (const task of lost) {
+      const dropped = this.#parts.dropReason() !== undefined;
+      if (!dropped) {
+        const error = lostError(task, worker, life.pid, exit);
+        if (task.ticket === NO_TICKET) inbox.know(task.id, error);
+        this.#settle({ ...task, worker, runUs: 0 }, { error });
+      }
+      // Of a dropped one the dispatcher says so itself, by a record.
+      dispatcher.settleLost(task.slot, dropped);
+    }
+  }
+
+  #outcome(record: DispatchRecord): Outcome {
+    switch (record.kind) {
+      case RECORD.VALUE:
+        // Nobody waits for the result of a task that another task scheduled.
+        return { value: record.ticket === NO_TICKET ? undefined : decodePayload(record.payload) };
+      case RECORD.ERROR:
+        return { error: toWorkerException(record, this.#parts.workers.pidOf(record.worker)) };
+      case RECORD.FULL:
+        return { error: new QueueFullError() };
+      default:
+        return { error: this.#parts.dropReason() ?? new CancellationError() };
+    }
+  }
+
+  #settle(ended: Ended, outcome: Outcome): void {
+    const { submissions, inbox } = this.#parts;
+    const name = submissions.nameOf(ended.ticket);
+    const waiter = submissions.take(ended.ticket);
+    if (typeof waiter === 'function') {
+      // A promise has one function to settle it: rejecting is resolving with a rejected promise.
+      waiter(outcome.error === undefined ? outcome.value : Promise.reject(outcome.error));
+    } else if (waiter !== undefined) {
+      if (outcome.error instanceof WorkerException) {
+        inbox.know(ended.id, outcome.error);
+        if (!waiter.isWatched) this.#unseen ??= outcome.error;
+      }
+      waiter.settle(outcome);
+    }
+    this.#announce(ended, name, outcome);
+  }
+
+  #announce({ id, worker, level, runUs }: Ended, name: string | undefined, { error }: Outcome): void {
+    const { events } = this.#parts;
+    const ending = error instanceof CancellationError ? 'task:cancelled' : 'task:failed';
+    const event = error === undefined ? 'task:done' : ending;
+    if (events.listenerCount(event) === 0) return;
+    const known = name ?? (error instanceof WorkerException ? error.taskName : undefined);
+    const details = { id, name: known, priority: level, worker, runMs: runUs / 1000 };
+    events.emit(event, error === undefined ? details : { ...details, error });
+  }
+}
+
+function lostError({ id, name }: LostTask, worker: number, pid: number | undefined, exit: ExitDetails) {
+  const how = exit.exitSignal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.exitSignal}`;
+  const task = name === undefined ? `task ${id}` : `task ${id} '${name}'`;
+  return new WorkerLostError(`worker ${worker} (pid ${pid}) ${how} while it ran ${task}`, {
+    ...exit,
+    taskName: name,
+    taskId: id,
+    pid,
+  });
+}

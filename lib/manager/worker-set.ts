@@ -1,0 +1,223 @@
+// The local workers of one manager: started on demand, replaced when they die, stopped together.
+
+import { type ExitDetails, WorkerStartError } from '../errors.js';
+import type { NativeDispatcher } from '../native.js';
+import type { WorkerId } from '../task/context.js';
+import type { WorkerEnd, WorkerState } from '../worker/worker-life.js';
+import { ClosePolicy, type WorkerExit } from './close.js';
+import { Member } from './member.js';
+import type { ManagerSettings } from './options.js';
+
+/** What is known of a worker now. */
+export interface WorkerInfo {
+  readonly worker: WorkerId;
+  readonly pid: number | undefined;
+  readonly state: WorkerState;
+  /** Tasks that it runs or that were sent ahead. */
+  readonly inFlight: number;
+  /** How many may be. */
+  readonly window: number;
+  readonly tasksEnded: number;
+  /** A moving average. */
+  readonly averageRunMs: number;
+}
+
+/** What the manager does when something happened to a worker. */
+export interface WorkerSetOwner {
+  /** Bytes arrived, or a worker is gone: dispatch, and read what the dispatcher says. */
+  turn(): void;
+  started(member: Member): void;
+  /** The exit is known; `member.lost` is what has to be settled. */
+  exited(member: Member, exit: ExitDetails): void;
+  /** Workers cannot be started; nothing will ever run. */
+  failed(error: WorkerStartError): void;
+}
+
+/** As in native/dispatch/dispatcher.h. */
+const FAULTS = [
+  'none',
+  'unknown connection',
+  'a frame above maxFrameBytes',
+  'a frame of an unknown type',
+  'a malformed frame',
+  'a priority that does not exist',
+  'an answer to no task',
+  'a frame that is out of place',
+  'more tasks than there is room for',
+] as const;
+
+/** So many workers in a row that die before they are ready mean that none ever will be. */
+const START_ATTEMPTS = 3;
+
+export class WorkerSet {
+  readonly #dispatcher: NativeDispatcher;
+  readonly #settings: ManagerSettings;
+  readonly #owner: WorkerSetOwner;
+  readonly #members = new Map<number, Member>();
+  readonly #figures = new Float64Array(4);
+  /** Of the dead too: their tasks' failures may be read later. */
+  readonly #pids = new Map<WorkerId, number>();
+  #numbers = 0;
+  #failedStarts = 0;
+  #stopping = false;
+
+  constructor(dispatcher: NativeDispatcher, settings: ManagerSettings, owner: WorkerSetOwner) {
+    this.#dispatcher = dispatcher;
+    this.#settings = settings;
+    this.#owner = owner;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Workers that are not set up yet. */
+  get starting(): number {
+    return this.#count('starting');
+  }
+
+  get alive(): number {
+    return this.#count('alive');
+  }
+
+  #count(state: WorkerState): number {
+    let count = 0;
+    for (const { life } of this.#members.values()) if (life.state === state) count++;
+    return count;
+  }
+
+  /** Writes what the dispatcher has for a worker. */
+  readonly write = (connection: number, bytes: Buffer): void => {
+    const member = this.#members.get(connection);
+    // The worker may have gone between the dispatch and this write; its tasks are accounted for at its end.
+    if (member?.socket.writable) member.socket.write(bytes);
+  };
+
+  pidOf(worker: WorkerId): number | undefined {
+    return this.#pids.get(worker);
+  }
+
+  find(worker: WorkerId): Member | undefined {
+    for (const member of this.#members.values()) if (member.worker === worker) return member;
+    return undefined;
+  }
+
+  info(): WorkerInfo[] {
+    return [...this.#members.values()].map(({ worker, life, connection }) => {
+      const known = this.#dispatcher.worker(connection, this.#figures);
+      const [inFlight, window, tasksEnded, averageUs] = known ? this.#figures : [0, 0, 0, 0];
+      return {
+        worker,
+        pid: life.pid,
+        state: life.state,
+        inFlight: inFlight as number,
+        window: window as number,
+        tasksEnded: tasksEnded as number,
+        averageRunMs: (averageUs as number) / 1000,
+      };
+    });
+  }
+
+  /** Starts workers until there are `count`, no more than the settings allow. */
+  grow(count: number): void {
+    while (!this.#stopping && this.#members.size < Math.min(count, this.#settings.workers)) {
+      try {
+        this.#start();
+      } catch (error) {
+        this.#startFailed('the system has no descriptors left for another worker', error);
+        return;
+      }
+    }
+  }
+
+  #start(): void {
+    this.#numbers += 1;
+    const member = new Member(this.#numbers, this.#dispatcher, this.#settings);
+    this.#members.set(member.connection, member);
+    if (member.life.pid !== undefined) this.#pids.set(member.worker, member.life.pid);
+    member.socket.on('data', (chunk: Buffer) => {
+      const fault = this.#dispatcher.receive(member.connection, chunk);
+      if (fault !== 0) this.#refuse(member, fault);
+      this.#owner.turn();
+    });
+    member.socket.once('close', () => {
+      // What it had not started goes back to its place now; what it ran waits for the exit code.
+      this.#dispatcher.disconnect(member.connection);
+      this.#owner.turn();
+    });
+    void member.gone.then((exit) => this.#onGone(member, exit));
+  }
+
+  /** A worker that does not keep to the protocol is not one of ours any more. */
+  #refuse(member: Member, fault: number): void {
+    process.emitWarning(`worker ${member.worker} (pid ${member.life.pid}) sent ${FAULTS[fault]}: it is killed`, {
+      code: 'BOSUN_W002',
+    });
+    member.socket.destroy();
+    void member.life.kill();
+  }
+
+  /** To be called when a worker has reported that it is set up. */
+  ready(worker: WorkerId): void {
+    const member = this.find(worker);
+    if (member === undefined) return;
+    this.#failedStarts = 0;
+    member.wasReady = true;
+    member.life.markAlive();
+    this.#owner.started(member);
+  }
+
+  #onGone(member: Member, exit: ExitDetails): void {
+    this.#members.delete(member.connection);
+    this.#owner.exited(member, exit);
+    if (!member.wasReady && !this.#stopping) {
+      const how = exit.exitSignal ?? `exit code ${exit.exitCode}`;
+      this.#startFailed(
+        member.life.pid === undefined ? 'the system refused to start it' : `pid ${member.life.pid} ended with ${how}`,
+        member.startError ?? member.life.spawnError,
+      );
+    }
+    this.#owner.turn();
+  }
+
+  #startFailed(what: string, cause: unknown): void {
+    this.#failedStarts += 1;
+    if (this.#failedStarts < START_ATTEMPTS) return;
+    this.#stopping = true;
+    const reason = cause instanceof Error ? `: ${cause.message}` : '';
+    this.#owner.failed(
+      new WorkerStartError(
+        `${START_ATTEMPTS} workers in a row could not be set up (${what}${reason}); the manager has given up. ` +
+          'Run the set-up module by itself with node to see why',
+        { cause },
+      ),
+    );
+  }
+
+  /** Ends every worker, and starts none from now on. `kill` while it waits makes short work of it. */
+  async stop(policy: ClosePolicy, grace: number): Promise<WorkerExit[]> {
+    this.#stopping = true;
+    const members = [...this.#members.values()];
+    const ends = members.map((member) =>
+      policy === ClosePolicy.KILL
+        ? member.life.kill()
+        : member.life.stop(() => this.#dispatcher.sendClose(member.connection, policy === ClosePolicy.CANCEL), {
+            grace,
+          }),
+    );
+    this.#owner.turn();
+    return Promise.all(members.map((member, i) => this.#report(member, ends[i] as Promise<WorkerEnd>)));
+  }
+
+  /** The last rung for all. */
+  kill(): void {
+    this.#stopping = true;
+    for (const { life } of this.#members.values()) void life.kill();
+  }
+
+  async #report(member: Member, end: Promise<WorkerEnd>): Promise<WorkerExit> {
+    const { exitCode, exitSignal, forced } = await end;
+    await member.gone;
+    return { worker: member.worker, pid: member.life.pid, exitCode, exitSignal, forced };
+  }
+}

@@ -1,0 +1,140 @@
+// Loads the addon. The only file that knows where binaries are.
+
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { NativeLoadError } from './errors.js';
+
+/** Frames cut anywhere, see native/frame/decoder.h. Use the FrameDecoder of wire/frame.ts. */
+export interface NativeFrameDecoder {
+  /** Fills `table` with (type, offset, length) for each frame that the chunk completes; -1: a frame is too large. */
+  push(chunk: Uint8Array, table: Uint32Array): number;
+  /** The body of the frame whose offset is ASSEMBLED. */
+  takeAssembled(): Buffer;
+  /** The length that was refused. */
+  declared(): number;
+  atBoundary(): boolean;
+}
+
+/** The offset of a frame that had been cut: its body is not inside the chunk. */
+export const ASSEMBLED = 0xffffffff;
+
+/** The worker's side of the page that it shares with its manager. */
+export interface NativeStatusPage {
+  /** The right to run the task with this sequence number; false when the manager has taken it back. */
+  claim(sequence: number): boolean;
+  /** Is this task to stop? Known before any frame about it can be read. */
+  stopRequested(sequence: number): boolean;
+}
+
+/** The state machine of a manager, see native/dispatch/dispatcher.h. */
+export interface NativeDispatcher {
+  submit(records: Uint8Array, length: number): void;
+  cancel(ticket: number): number;
+  settleLost(slot: number, cancelled: boolean): boolean;
+  open(worker: number): [connection: number, parentEnd: number, childEnd: number, page: number];
+  sendHello(connection: number, configuration: Uint8Array): void;
+  sendClose(connection: number, abort: boolean): void;
+  receive(connection: number, chunk: Uint8Array): number;
+  disconnect(connection: number): boolean;
+  worker(connection: number, figures: Float64Array): boolean;
+  turn(write: (connection: number, bytes: Buffer) => void): void;
+  watchStuck(): boolean;
+  recallStuck(): void;
+  drop(): void;
+  post(message: Uint8Array): void;
+  acknowledgeAll(): void;
+  discardMessages(): void;
+  reportAll(on: boolean): void;
+  drainCompletions(target: Uint8Array): number;
+  drainInbox(target: Uint8Array): number;
+  readCounts(target: Float64Array): void;
+}
+
+/** What `readCounts` writes, in this order; the waiting tasks of each level follow. */
+export const COUNTS = [
+  'accepted',
+  'waiting',
+  'sent',
+  'lost',
+  'done',
+  'failed',
+  'cancelled',
+  'recalled',
+  'messages',
+  'discarded',
+  'inbox',
+  'inboxBytes',
+] as const;
+
+/** Everything that the addon exports. */
+export interface Native {
+  readonly Dispatcher: new (
+    levels: number,
+    maxFrameBytes: number,
+    prefetch: number,
+    inboxMark: number,
+  ) => NativeDispatcher;
+  readonly FrameDecoder: new (maxFrameBytes: number) => NativeFrameDecoder;
+  readonly StatusPage: new (descriptor: number) => NativeStatusPage;
+  /** A priority queue that any thread of this process can use by its handle, a number; 0 when the table is full. */
+  queueOpen(levels: number): number;
+  /** @throws StaleHandleError for a closed one, as all below. */
+  queuePush(handle: number, level: number, value: number): void;
+  /** level * 2^32 + value of the most urgent entry, or -1 when the queue is empty. */
+  queuePop(handle: number): number;
+  /** False when it is closed already. */
+  queueClose(handle: number): boolean;
+}
+
+type Bindings = (options: { bindings: string; module_root: string; try: string[][] }) => unknown;
+
+const require = createRequire(import.meta.url);
+
+/** The package's own folder: the nearest one upwards with a package.json. */
+function packageRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
+}
+
+/** `linux-x64-glibc`, `linux-arm64-musl`, `darwin-arm64`, ... */
+function platform(): string {
+  const base = `${process.platform}-${process.arch}`;
+  if (process.platform !== 'linux') return base;
+  // The report would look up the network interfaces too, which takes a while on some hosts.
+  const report = process.report as typeof process.report & { excludeNetwork?: boolean };
+  report.excludeNetwork = true;
+  const { header } = report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  return `${base}-${header.glibcVersionRuntime === undefined ? 'musl' : 'glibc'}`;
+}
+
+function load(): Native {
+  const bindings = require('bindings') as Bindings;
+  const root = packageRoot();
+  const directory = process.env['BOSUN_NATIVE_DIR'];
+  // One call for each place: `bindings` stops at the first file that exists and does not load.
+  const places: [root: string, path: () => string[]][] = [
+    [root, () => ['module_root', 'build', 'Release', 'bindings']],
+    [root, () => ['module_root', 'prebuilds', platform(), 'bindings']],
+  ];
+  if (directory !== undefined) places.unshift([directory, () => ['module_root', 'bindings']]);
+  const causes: unknown[] = [];
+  for (const [module_root, path] of places) {
+    try {
+      return bindings({ bindings: 'bosun.node', module_root, try: [path()] }) as Native;
+    } catch (error) {
+      causes.push(error);
+    }
+  }
+  const tried = causes.map((cause) => `  - ${String(cause instanceof Error ? cause.message : cause).split('\n')[0]}`);
+  throw new NativeLoadError(
+    `bosun has no native binary for ${process.platform}-${process.arch} on Node.js ${process.versions.node}. ` +
+      `To compile one (python3, make and a C++20 compiler are needed): npm rebuild bosun\nTried:\n${tried.join('\n')}`,
+    { cause: new AggregateError(causes, 'every place that was tried') },
+  );
+}
+
+/** The addon of this process. */
+export const native: Native = load();

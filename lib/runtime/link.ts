@@ -1,0 +1,233 @@
+// A worker's end of the connection to its manager: frames in and out, in batches.
+
+import { writeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { ManagerClosedError } from '../errors.js';
+import { type NativeFrameDecoder, native } from '../native.js';
+import { CloseRequest } from '../task/manager.js';
+import { ByteWriter, getU32, putU32 } from '../wire/byte-writer.js';
+import { DEFAULT_MAX_FRAME_BYTES, decodeChunk, FRAME } from '../wire/frame.js';
+
+/** A task as it arrived. */
+export interface Job {
+  readonly sequence: number;
+  readonly attempt: number;
+  readonly id: number;
+  /** The task's spec, encoded. Valid until the socket's chunk is collected; never written to again. */
+  readonly payload: Uint8Array;
+}
+
+/** How a task ended, as in native/frame/frame.h. */
+export const DONE_STATUS = { VALUE: 0, ERROR: 1, CANCELLED: 2 } as const;
+
+/** Batches are written when they reach this size, even while tasks wait. */
+const FLUSH_BYTES = 48 * 1024;
+
+const TASK_FIELDS = 16;
+const DONE_FIELDS = 9;
+const SCHEDULE_FIELDS = 4;
+
+interface Receipt {
+  readonly number: number;
+  readonly resolve: () => void;
+  readonly reject: (reason: Error) => void;
+}
+
+export class Link {
+  readonly #descriptor: number;
+  readonly #socket: Socket;
+  readonly #decoder: NativeFrameDecoder = new native.FrameDecoder(DEFAULT_MAX_FRAME_BYTES);
+  readonly #out = new ByteWriter();
+  #jobs: Job[] = [];
+  #head = 0;
+  #close: CloseRequest | undefined;
+  #wake: (() => void) | undefined;
+  #flushQueued = false;
+  #messages = 0;
+  #receipts: Receipt[] = [];
+
+  /** Called with the sequence number of a task that is to stop. */
+  onCancel: (sequence: number) => void = () => {};
+  /** Called once, as soon as the manager asks this worker to finish or is gone. */
+  onClose: (request: CloseRequest) => void = () => {};
+  /** Called with the manager's hello. */
+  onHello: (configuration: Uint8Array) => void = () => {};
+
+  constructor(descriptor: number) {
+    this.#descriptor = descriptor;
+    const socket = new Socket({ fd: descriptor, readable: true, writable: true });
+    this.#socket = socket;
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
+    // A manager that is gone says so by the end of the stream; the error before it, if any, adds nothing.
+    socket.on('error', () => {});
+    socket.on('close', () => this.#requestClose(new CloseRequest(true)));
+  }
+
+  get closing(): CloseRequest | undefined {
+    return this.#close;
+  }
+
+  /** True when more tasks are here: results may wait for company. */
+  get hasNext(): boolean {
+    return this.#head < this.#jobs.length;
+  }
+
+  /** The next task that has arrived, if any. */
+  shift(): Job | undefined {
+    const job = this.#jobs[this.#head];
+    if (job === undefined) return undefined;
+    this.#head += 1;
+    if (this.#head === this.#jobs.length) {
+      this.#jobs = [];
+      this.#head = 0;
+    }
+    return job;
+  }
+
+  /** Resolves when `shift` may give a task, or when the worker is to close. */
+  async arrival(): Promise<void> {
+    if (this.hasNext || this.#close !== undefined) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  hello(pid: number): void {
+    const body = this.#out.frame(FRAME.HELLO, 8, new Uint8Array(0));
+    putU32(this.#out.buffer, body, 1);
+    putU32(this.#out.buffer, body + 4, pid);
+    this.flush();
+  }
+
+  startFailed(error: Uint8Array): void {
+    this.#out.frame(FRAME.START_FAILED, 0, error);
+    this.flush();
+  }
+
+  done(sequence: number, status: number, runUs: number, payload: Uint8Array): void {
+    const body = this.#out.frame(FRAME.DONE, DONE_FIELDS, payload);
+    const { buffer } = this.#out;
+    putU32(buffer, body, sequence);
+    buffer[body + 4] = status;
+    putU32(buffer, body + 5, Math.min(runUs, 0xffffffff));
+    if (this.#out.length >= FLUSH_BYTES) this.flush();
+  }
+
+  schedule(level: number, number: number, payload: Uint8Array): void {
+    putU32(this.#out.buffer, this.#out.frame(FRAME.SCHEDULE + level, SCHEDULE_FIELDS, payload), number);
+    this.#queueFlush();
+  }
+
+  /** Resolves when the manager has accepted it. */
+  message(payload: Uint8Array): Promise<void> {
+    if (this.#socket.destroyed) return Promise.reject(new ManagerClosedError('the manager is gone'));
+    this.#out.frame(FRAME.MESSAGE, 0, payload);
+    this.#queueFlush();
+    this.#messages = (this.#messages + 1) >>> 0;
+    const number = this.#messages;
+    const accepted = new Promise<void>((resolve, reject) => {
+      this.#receipts.push({ number, resolve, reject });
+    });
+    // Not every sender waits; a manager that goes away is no unhandled rejection of theirs.
+    accepted.catch(() => {});
+    return accepted;
+  }
+
+  /** Writes what has been collected. */
+  flush(): void {
+    if (this.#out.length > 0 && !this.#socket.destroyed) this.#socket.write(this.#out.take());
+  }
+
+  /**
+   * The last chance of a process that is about to exit: what tasks have finished and sent must not go with it. Nothing
+   * can be added behind bytes that the event loop has yet to write, for it will not turn again.
+   */
+  flushSync(): void {
+    if (this.#out.length === 0 || this.#socket.destroyed || this.#socket.writableLength > 0) return;
+    let bytes: Uint8Array = this.#out.take();
+    try {
+      while (bytes.byteLength > 0) bytes = bytes.subarray(writeSync(this.#descriptor, bytes));
+    } catch {
+      // The manager is gone, or reads so slowly that its buffer is full: it will charge these tasks to this worker.
+    }
+  }
+
+  /** Writes everything and ends the stream; resolves when the system has taken the last byte. */
+  end(): Promise<void> {
+    this.flush();
+    if (this.#socket.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#socket.once('close', () => resolve());
+      this.#socket.end(() => resolve());
+    });
+  }
+
+  #receive(chunk: Buffer): void {
+    decodeChunk(this.#decoder, chunk, (type, payload) => this.#onFrame(type, payload));
+    const wake = this.#wake;
+    if (wake !== undefined && (this.hasNext || this.#close !== undefined)) {
+      this.#wake = undefined;
+      wake();
+    }
+  }
+
+  #onFrame(type: number, payload: Uint8Array): void {
+    switch (type) {
+      case FRAME.TASK:
+        this.#jobs.push({
+          sequence: getU32(payload, 0),
+          attempt: getU32(payload, 4) & 0xffff,
+          id: getU32(payload, 8) + getU32(payload, 12) * 2 ** 32,
+          payload: payload.subarray(TASK_FIELDS),
+        });
+        break;
+      case FRAME.ACCEPTED:
+        this.#accept(getU32(payload, 0));
+        break;
+      case FRAME.CANCEL:
+        this.onCancel(getU32(payload, 0));
+        break;
+      case FRAME.CLOSE:
+        this.#requestClose(new CloseRequest(payload[0] === 1));
+        break;
+      case FRAME.HELLO:
+        this.onHello(payload);
+        break;
+      default:
+        // A newer manager may say more than this worker understands; nothing of it concerns a task.
+        break;
+    }
+  }
+
+  #accept(upTo: number): void {
+    let count = 0;
+    // The numbers wrap at 2^32; a difference does not.
+    while (count < this.#receipts.length && ((upTo - (this.#receipts[count] as Receipt).number) | 0) >= 0) count++;
+    for (const receipt of this.#receipts.splice(0, count)) receipt.resolve();
+  }
+
+  #requestClose(request: CloseRequest): void {
+    const first = this.#close === undefined;
+    if (first || (request.abort && this.#close?.abort === false)) {
+      this.#close = request;
+      this.onClose(request);
+    }
+    if (this.#socket.destroyed) {
+      const gone = new ManagerClosedError('the manager is gone');
+      for (const receipt of this.#receipts.splice(0)) receipt.reject(gone);
+    }
+    this.#wake?.();
+    this.#wake = undefined;
+  }
+
+  /** Messages and schedules of a task that awaits something leave in the next microtask, not at its end. */
+  #queueFlush(): void {
+    if (this.#out.length >= FLUSH_BYTES) this.flush();
+    if (this.#flushQueued) return;
+    this.#flushQueued = true;
+    queueMicrotask(() => {
+      this.#flushQueued = false;
+      this.flush();
+    });
+  }
+}

@@ -1,0 +1,50 @@
+// A worker process: started by its manager, which gives it a socket (3) and a status page (4).
+
+import { native } from '../native.js';
+import { encodeFailure } from '../wire/failure.js';
+import { decodePayload } from '../wire/payload.js';
+import type { WorkerConfiguration } from './configuration.js';
+import { Link } from './link.js';
+import { createLogger, redirectConsole } from './log.js';
+import { createSession } from './session.js';
+import { TaskLoop } from './task-loop.js';
+import { WorkerManager } from './worker-manager.js';
+
+const SOCKET = 3;
+const PAGE = 4;
+
+// Ctrl-C reaches the whole process group; what becomes of the tasks is the owner's decision.
+process.on('SIGINT', () => {});
+
+const page = new native.StatusPage(PAGE);
+const link = new Link(SOCKET);
+
+process.on('exit', () => link.flushSync());
+
+const configuration = await new Promise<WorkerConfiguration>((resolve) => {
+  link.onHello = (bytes) => resolve(decodePayload(bytes) as WorkerConfiguration);
+});
+
+const log = createLogger(configuration.logFile);
+if (configuration.logFile) redirectConsole(log);
+
+try {
+  const owned = await createSession(configuration.setup);
+  const environment = {
+    manager: new WorkerManager(link, configuration.worker, configuration.levels),
+    session: owned.session,
+    log,
+    worker: configuration.worker,
+    stopRequested: (sequence: number) => page.stopRequested(sequence),
+  };
+  const loop = new TaskLoop(link, environment, (sequence) => page.claim(sequence));
+  link.hello(process.pid);
+  await loop.run();
+  await owned.close();
+} catch (error) {
+  link.startFailed(encodeFailure('setup', error));
+  process.exitCode = 1;
+}
+// A task's leftovers, timers and servers of its own, must not keep a worker that was asked to finish.
+await link.end();
+process.exit();

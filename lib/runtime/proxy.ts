@@ -1,0 +1,140 @@
+// A worker's view of a manager by the reference dialogue alone: one request, one answer, over any stream.
+
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { ConnectionResetError, InvalidArgumentError, ProtocolError } from '../errors.js';
+import { encodeSpec } from '../task/encode.js';
+import { CloseRequest, type Manager, type TaskHandle } from '../task/manager.js';
+import { ScheduledElsewhere } from '../task/scheduled-elsewhere.js';
+import { revive, type TaskSpec, toSpec } from '../task/spec.js';
+import { choosePriority } from '../task/target.js';
+import { Task } from '../task/task.js';
+import { FRAME, type Frame } from '../wire/frame.js';
+import { decodePayload, encodePayload } from '../wire/payload.js';
+import { receiveBytes, receiveType, sendBytes } from '../wire/stream.js';
+
+/** Options of a Proxy. */
+export interface ProxyOptions {
+  /** The manager's token, sent in the first frame; without one no such frame is sent. */
+  readonly token?: Uint8Array;
+  /** The levels that the manager has; 2 unless given. */
+  readonly priorityLevels?: number;
+}
+
+/**
+ * A worker loop of one's own: asks a manager for tasks, one at a time, and forwards what they schedule and send. The
+ * workers that a ProcessManager starts do the same in batches.
+ *
+ * @example
+ * const proxy = new Proxy('/run/app/manager.sock');
+ * await proxy.setup();
+ * let task = await proxy.nextTask();
+ * while (!(task instanceof CloseRequest)) {
+ *   await task?.run(contextOf(proxy));
+ *   task = await proxy.acknowledgeAndNextTask();
+ * }
+ */
+export class Proxy implements Manager, AsyncDisposable {
+  readonly #address: string | { readonly host?: string; readonly port: number } | Duplex;
+  readonly #token: Uint8Array | undefined;
+  readonly #levels: number;
+  #stream: Duplex | undefined;
+  /** The dialogue is strictly one at a time: each request begins when the one before it was answered. */
+  #last: Promise<unknown> = Promise.resolve();
+  #scheduled = 0;
+
+  /** @param address a Unix path, `{ host, port }`, or a stream that is connected already. */
+  constructor(
+    address: string | { readonly host?: string; readonly port: number } | Duplex,
+    options: ProxyOptions = {},
+  ) {
+    if (address === undefined || address === null)
+      throw new InvalidArgumentError('a Proxy needs an address or a stream');
+    this.#address = address;
+    this.#token = options.token;
+    this.#levels = options.priorityLevels ?? 2;
+  }
+
+  /** Connects. @throws ConnectionResetError (ERR_BOSUN_CONNECTION_RESET) when nobody listens there. */
+  async setup(): Promise<void> {
+    const address = this.#address;
+    if (typeof address === 'object' && 'read' in address) {
+      this.#stream = address;
+    } else {
+      const socket = typeof address === 'string' ? connect(address) : connect({ host: '127.0.0.1', ...address });
+      try {
+        await once(socket, 'connect');
+      } catch (error) {
+        throw new ConnectionResetError(`no manager listens at ${JSON.stringify(address)}`, { cause: error });
+      }
+      this.#stream = socket;
+    }
+    // The end of the stream is reported by the read that meets it.
+    this.#stream.on('error', () => {});
+    if (this.#token !== undefined) await sendBytes(this.#stream, FRAME.HELLO, this.#token);
+  }
+
+  /** Idle, next please: a task, null when none waits now, or the request to finish. */
+  nextTask(): Promise<Task | CloseRequest | null> {
+    return this.#ask(FRAME.NEXT);
+  }
+
+  /** Done, next please. */
+  acknowledgeAndNextTask(): Promise<Task | CloseRequest | null> {
+    return this.#ask(FRAME.DONE);
+  }
+
+  /** Sends the task; the calls behind it wait until the manager has accepted it. */
+  schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
+    const spec = toSpec(task);
+    const level = choosePriority(priority, task.priority, this.#levels);
+    const payload = Uint8Array.from(encodeSpec(spec));
+    this.#scheduled += 1;
+    const accepted = this.#exchange(async (stream) => {
+      await sendBytes(stream, FRAME.SCHEDULE + level, payload);
+      await receiveType(stream, FRAME.SCHEDULED);
+    });
+    // Whoever calls next meets the same dead stream.
+    accepted.catch(() => {});
+    return new ScheduledElsewhere(this.#scheduled, task);
+  }
+
+  /** Resolves when the manager has accepted the message. */
+  sendMessage(message: unknown): Promise<void> {
+    const payload = Uint8Array.from(encodePayload(message, 'message'));
+    return this.#exchange(async (stream) => {
+      await sendBytes(stream, FRAME.MESSAGE, payload);
+      await receiveType(stream, FRAME.MESSAGE);
+    });
+  }
+
+  /** Ends the connection. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last.catch(() => {});
+    this.#stream?.destroy();
+  }
+
+  #ask(type: number): Promise<Task | CloseRequest | null> {
+    return this.#exchange(async (stream) => {
+      await sendBytes(stream, type, new Uint8Array(0));
+      return toTask(await receiveBytes(stream));
+    });
+  }
+
+  #exchange<T>(dialogue: (stream: Duplex) => Promise<T>): Promise<T> {
+    const stream = this.#stream;
+    if (stream === undefined) return Promise.reject(new ConnectionResetError('call setup() first'));
+    const answer = this.#last.catch(() => {}).then(() => dialogue(stream));
+    this.#last = answer;
+    return answer;
+  }
+}
+
+async function toTask({ type, payload }: Frame): Promise<Task | CloseRequest | null> {
+  if (type === FRAME.CLOSE) return new CloseRequest(payload[0] === 1);
+  if (type !== FRAME.TASK) throw new ProtocolError(`a frame of type ${type} is no answer to a request for a task`);
+  if (payload.byteLength === 0) return null;
+  const spec = decodePayload(payload) as TaskSpec;
+  return new Task(spec[1], await revive(spec));
+}

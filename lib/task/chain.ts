@@ -1,0 +1,32 @@
+// Several tasks as one.
+
+import { InvalidArgumentError } from '../errors.js';
+import type { TaskContext } from './context.js';
+import { Task, type TaskOptions } from './task.js';
+
+/**
+ * One unit of work: its tasks run one after the other, on one worker, with one session. The first error stops the rest.
+ * The result is the list of theirs. Chains nest; an empty one does nothing.
+ */
+export class Chain extends Task<unknown[]> {
+  readonly #tasks: readonly Task[];
+
+  /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for anything but tasks. */
+  constructor(tasks: readonly Task[], options: TaskOptions = {}) {
+    super(options);
+    if (!Array.isArray(tasks) || !tasks.every((task) => task instanceof Task)) {
+      throw new InvalidArgumentError('a Chain takes an array of tasks');
+    }
+    this.#tasks = [...(tasks as readonly Task[])];
+  }
+
+  get tasks(): readonly Task[] {
+    return this.#tasks;
+  }
+
+  override async run(ctx: TaskContext): Promise<unknown[]> {
+    const results: unknown[] = [];
+    for (const task of this.#tasks) results.push(await task.run(ctx));
+    return results;
+  }
+}

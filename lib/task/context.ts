@@ -1,0 +1,58 @@
+// What a task is given when it runs.
+
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Dispatcher, fetch as undiciFetch } from 'undici';
+import type { Manager } from './manager.js';
+
+/** Numbers the workers of a manager from 1, in the order in which they were started; 0 is the manager's own thread. */
+export type WorkerId = number;
+
+/**
+ * One per worker: made with it, closed with it. What the manager's `setup` module returned is on it too.
+ */
+export interface Session {
+  /** `fetch` of undici over this worker's own Agent. */
+  readonly fetch: typeof undiciFetch;
+  /** The Agent: connections are kept alive between the tasks of this worker. */
+  readonly dispatcher: Dispatcher;
+  readonly [extra: string]: unknown;
+}
+
+/** Lines in the worker's log file (`logDirectory`); without one, warnings and errors go to the worker's stderr. */
+export interface Logger {
+  debug(message: unknown, ...details: unknown[]): void;
+  info(message: unknown, ...details: unknown[]): void;
+  warn(message: unknown, ...details: unknown[]): void;
+  error(message: unknown, ...details: unknown[]): void;
+}
+
+/** The last argument of `run(ctx)`; also `currentContext()`, everywhere inside a task. */
+export interface TaskContext {
+  /** Schedule more, send messages. */
+  readonly manager: Manager;
+  readonly session: Session;
+  /** Aborted when the task is to stop: it was cancelled, or the manager closes with CANCEL. */
+  readonly signal: AbortSignal;
+  /**
+   * Throws the signal's reason when the task is to stop. It also works inside a synchronous loop, where the signal's
+   * events cannot arrive; it costs well under a microsecond.
+   */
+  checkpoint(): void;
+  readonly taskId: number;
+  /** 1 for the first. */
+  readonly attempt: number;
+  readonly worker: WorkerId;
+  readonly log: Logger;
+}
+
+const storage = new AsyncLocalStorage<TaskContext>();
+
+/** The context of the task that is running here, across its awaits; undefined outside of one. */
+export function currentContext(): TaskContext | undefined {
+  return storage.getStore();
+}
+
+/** Calls `body` as the task of `context`. */
+export function runInContext<R>(context: TaskContext, body: () => R): R {
+  return storage.run(context, body);
+}

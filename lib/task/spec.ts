@@ -1,0 +1,76 @@
+// A task as it travels: plain data that names code, and the way back to something that runs.
+
+import { NotPortableError } from '../errors.js';
+import { Chain } from './chain.js';
+import type { TaskContext } from './context.js';
+import { exportOf, functionOf, importModule, moduleUrl } from './target.js';
+import { Task } from './task.js';
+
+/** An exported function and its arguments; `kwargs` are the last of them. */
+export type FunctionSpec = readonly [
+  kind: 'f',
+  name: string,
+  module: string,
+  exportName: string,
+  args: readonly unknown[],
+];
+type ClassSpec = readonly [kind: 'c', name: string, module: string, exportName: string, fields: object];
+type ChainSpec = readonly [kind: 's', name: string, tasks: readonly TaskSpec[]];
+
+/** What a payload of a task decodes to. Its second element is always the name. */
+export type TaskSpec = FunctionSpec | ClassSpec | ChainSpec;
+
+/** A revived task, ready to run. */
+export type TaskBody = (ctx: TaskContext) => unknown;
+
+/** @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when a worker could not rebuild the task. */
+export function toSpec(task: Task): TaskSpec {
+  if (!(task instanceof Task)) throw new NotPortableError('only a Task can be scheduled: see Task.from for a function');
+  const { name, target } = task;
+  if (task instanceof Chain) return ['s', name, task.tasks.map(toSpec)];
+  if (target !== undefined) {
+    const { kwargs } = task;
+    return ['f', name, target.module, target.exportName, kwargs === undefined ? task.args : [...task.args, kwargs]];
+  }
+  const { module, exportName, name: className } = task.constructor as typeof Task;
+  if (task.isLocal || module === undefined) {
+    throw new NotPortableError(
+      `task '${name}' cannot be sent to a worker: ` +
+        (task.isLocal
+          ? 'a function has no address there. Export it from a module and use Task.from(module, exportName, args)'
+          : `its class does not say where it is. Add: static module = import.meta.url, and export ${className}`),
+    );
+  }
+  return ['c', name, moduleUrl(module), exportOf(exportName ?? className), { ...task }];
+}
+
+/** What runs a spec here. A promise only for a module that has yet to be imported. */
+export function revive(spec: TaskSpec): TaskBody | Promise<TaskBody> {
+  if (spec[0] === 's') return reviveChain(spec);
+  const namespace = importModule(spec[2]);
+  if (namespace instanceof Promise) return namespace.then((loaded) => bind(spec, loaded));
+  return bind(spec, namespace);
+}
+
+function bind(spec: FunctionSpec | ClassSpec, namespace: Readonly<Record<string, unknown>>): TaskBody {
+  const exported = functionOf(namespace, spec[2], spec[3]);
+  if (spec[0] === 'f') return () => exported(...spec[4]);
+  if (!(exported.prototype instanceof Task)) {
+    throw new NotPortableError(`${spec[3]} of ${spec[2]} is no subclass of this bosun's Task`);
+  }
+  // Task's own constructor only: the subclass's arguments are unknown, its fields are what travelled.
+  const task = Reflect.construct(Task, [{ name: spec[1] }], exported) as Task;
+  for (const [key, value] of Object.entries(spec[4])) {
+    Object.defineProperty(task, key, { value, writable: true, enumerable: true, configurable: true });
+  }
+  return (ctx) => task.run(ctx);
+}
+
+async function reviveChain(spec: ChainSpec): Promise<TaskBody> {
+  const bodies = await Promise.all(spec[2].map(revive));
+  return async (ctx) => {
+    const results: unknown[] = [];
+    for (const body of bodies) results.push(await body(ctx));
+    return results;
+  };
+}

@@ -1,0 +1,20 @@
+// The payload of a failed task: its name, which the manager may not know, and its error.
+
+import { decodeError, encodeError } from './error-codec.js';
+
+/** Names are for people; longer ones are cut. */
+const MAX_NAME_BYTES = 1024;
+
+/** Two bytes of length, the name, the error. */
+export function encodeFailure(name: string, error: unknown): Uint8Array {
+  const nameBytes = Buffer.from(name).subarray(0, MAX_NAME_BYTES);
+  const length = Buffer.allocUnsafe(2);
+  length.writeUInt16LE(nameBytes.byteLength);
+  return Buffer.concat([length, nameBytes, encodeError(error)]);
+}
+
+export function decodeFailure(payload: Uint8Array): { readonly name: string; readonly error: unknown } {
+  const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const end = 2 + bytes.readUInt16LE(0);
+  return { name: bytes.toString('utf8', 2, end), error: decodeError(bytes.subarray(end)) };
+}

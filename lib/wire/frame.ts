@@ -1,0 +1,145 @@
+// The wire format's public face: a frame is a 9-byte header (type u8, body length u64 little-endian) and the body.
+
+import { ConnectionResetError, FrameTooLargeError, InvalidArgumentError, OutOfRangeError } from '../errors.js';
+import { ASSEMBLED, type NativeFrameDecoder, native } from '../native.js';
+
+/** The types of frames. A type of `SCHEDULE + p` schedules a task at priority `p`, 0 to 127. */
+export const FRAME = {
+  /** Both ways: who is speaking, and how the worker is to be set up. */
+  HELLO: 0x68,
+  /** Worker to manager: idle, next please. */
+  NEXT: 0x6e,
+  /** Manager to worker: a task. */
+  TASK: 0x74,
+  /** Worker to manager: done, next please. */
+  DONE: 0x74,
+  /** Worker to manager: a message for the inbox. Manager to worker: that message is accepted. */
+  MESSAGE: 0x6d,
+  /** Manager to worker: the scheduled task is accepted. */
+  SCHEDULED: 0x73,
+  /** Manager to worker: messages accepted so far. */
+  ACCEPTED: 0x6b,
+  /** Manager to worker: stop this task. */
+  CANCEL: 0x78,
+  /** Manager to worker: finish. */
+  CLOSE: 0x63,
+  /** Worker to manager: it could not be set up. */
+  START_FAILED: 0x65,
+  /** Worker to manager, plus the priority. */
+  SCHEDULE: 0x80,
+} as const;
+
+/** Type and length. */
+export const HEADER_BYTES = 9;
+
+/** Frames declared larger than this are refused unless a manager is told otherwise: 256 MiB. */
+export const DEFAULT_MAX_FRAME_BYTES = 256 * 1024 * 1024;
+
+/** One frame, decoded. */
+export interface Frame {
+  readonly type: number;
+  /** A view on the chunk that was pushed when the frame lay whole in it; copy it to keep it apart. */
+  readonly payload: Uint8Array;
+}
+
+/** Writes a header at `offset` of `target` and returns the offset behind it. */
+export function putHeader(target: Uint8Array, offset: number, type: number, length: number): number {
+  target[offset] = type;
+  // Number arithmetic, not bits: a length may be beyond 32 bits.
+  let rest = length;
+  for (let i = 1; i < HEADER_BYTES; i++) {
+    target[offset + i] = rest % 256;
+    rest = Math.floor(rest / 256);
+  }
+  return offset + HEADER_BYTES;
+}
+
+/**
+ * One frame as bytes.
+ *
+ * @param type 0 to 255, see FRAME.
+ * @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for any other type.
+ */
+export function encodeFrame(type: number, payload: Uint8Array = new Uint8Array(0)): Uint8Array {
+  if (!Number.isInteger(type) || type < 0 || type > 0xff) {
+    throw new OutOfRangeError(`a frame's type is an integer from 0 to 255, not ${String(type)}`);
+  }
+  if (!(payload instanceof Uint8Array)) throw new InvalidArgumentError('a payload is a Uint8Array');
+  const frame = new Uint8Array(HEADER_BYTES + payload.byteLength);
+  frame.set(payload, putHeader(frame, 0, type, payload.byteLength));
+  return frame;
+}
+
+/** Bytes that one call of the native decoder takes; net gives no larger chunks. */
+const SLICE_BYTES = 64 * 1024;
+
+/** Room for every frame of a slice, were all of them empty. Shared: it is read before the next call. */
+const table = new Uint32Array(3 * (Math.ceil(SLICE_BYTES / HEADER_BYTES) + 1));
+
+/** Calls `take` for each frame that `chunk` completes. What the worker's link and FrameDecoder have in common. */
+export function decodeChunk(
+  decoder: NativeFrameDecoder,
+  chunk: Uint8Array,
+  take: (type: number, payload: Uint8Array) => void,
+): void {
+  for (let start = 0; start < chunk.byteLength; start += SLICE_BYTES) {
+    const slice = chunk.byteLength <= SLICE_BYTES ? chunk : chunk.subarray(start, start + SLICE_BYTES);
+    const count = decoder.push(slice, table);
+    if (count < 0) {
+      throw new FrameTooLargeError(
+        `a frame of ${decoder.declared()} bytes was declared, which is above maxFrameBytes; close this connection`,
+      );
+    }
+    // Copied out first: `take` may decode other bytes.
+    const entries = table.slice(0, 3 * count);
+    for (let i = 0; i < entries.length; i += 3) {
+      const offset = entries[i + 1] as number;
+      const payload =
+        offset === ASSEMBLED ? decoder.takeAssembled() : slice.subarray(offset, offset + (entries[i + 2] as number));
+      take(entries[i] as number, payload);
+    }
+  }
+}
+
+/**
+ * An incremental decoder: takes bytes cut anywhere, yields whole frames.
+ *
+ * @example
+ * const decoder = new FrameDecoder();
+ * for await (const chunk of socket) for (const { type, payload } of decoder.push(chunk)) handle(type, payload);
+ * decoder.end();
+ */
+export class FrameDecoder {
+  readonly #native: NativeFrameDecoder;
+
+  /** @param options.maxFrameBytes the longest body that is accepted; 256 MiB unless given. */
+  constructor({ maxFrameBytes = DEFAULT_MAX_FRAME_BYTES }: { maxFrameBytes?: number } = {}) {
+    if (!Number.isSafeInteger(maxFrameBytes) || maxFrameBytes < 0) {
+      throw new OutOfRangeError(`maxFrameBytes is a number of bytes, not ${String(maxFrameBytes)}`);
+    }
+    this.#native = new native.FrameDecoder(maxFrameBytes);
+  }
+
+  /**
+   * The frames that this chunk completes, in order.
+   *
+   * @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) as soon as a header declares too much; nothing was allocated
+   * for it. The decoder is of no more use then.
+   */
+  push(chunk: Uint8Array): Frame[] {
+    const frames: Frame[] = [];
+    decodeChunk(this.#native, chunk, (type, payload) => frames.push({ type, payload }));
+    return frames;
+  }
+
+  /**
+   * To be called at the end of the stream.
+   *
+   * @throws ConnectionResetError (ERR_BOSUN_CONNECTION_RESET) inside a header or a body.
+   */
+  end(): void {
+    if (!this.#native.atBoundary()) {
+      throw new ConnectionResetError('the stream ended inside a frame: the peer closed the connection or died');
+    }
+  }
+}

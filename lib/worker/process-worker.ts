@@ -1,0 +1,57 @@
+// A worker that is a child process.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { inheritedExecArgv } from './exec-argv.js';
+import { WorkerLife } from './worker-life.js';
+
+/** What a process is started with. */
+export interface ProcessWorkerOptions {
+  /** Inherited as descriptors 3 and 4; the caller closes its own copies after the constructor. */
+  readonly descriptors: readonly [socket: number, page: number];
+  /** Where standard output and error go. */
+  readonly stdout: number;
+  readonly stderr: number;
+  /** Node.js options; this process's own, without those of debuggers and test runners, unless given. */
+  readonly execArgv?: readonly string[] | undefined;
+  /** The whole environment; this process's own unless given. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
+}
+
+const MAIN = fileURLToPath(new URL('../runtime/main.js', import.meta.url));
+
+/** Starts a Node.js process that runs tasks. */
+export class ProcessWorker extends WorkerLife {
+  readonly #child: ChildProcess;
+  #error: Error | undefined;
+
+  constructor({ descriptors, stdout, stderr, execArgv, env }: ProcessWorkerOptions) {
+    super();
+    this.#child = spawn(process.execPath, [...(execArgv ?? inheritedExecArgv(process.execArgv)), MAIN], {
+      stdio: ['ignore', stdout, stderr, ...descriptors],
+      env: env ?? process.env,
+      windowsHide: true,
+    });
+    // The manager decides what keeps this process alive.
+    this.#child.unref();
+    this.#child.once('error', (error) => {
+      this.#error = error;
+      // Without a pid there will be no exit event.
+      if (this.#child.pid === undefined) this.markDead({ exitCode: null, exitSignal: null });
+    });
+    this.#child.once('exit', (exitCode, exitSignal) => this.markDead({ exitCode, exitSignal }));
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Why the system refused to start it. */
+  get spawnError(): Error | undefined {
+    return this.#error;
+  }
+
+  protected override signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+}

@@ -1,0 +1,19 @@
+// The addon's entry: one instance for each environment that loads it, nothing shared but the table of queues.
+
+#include <napi.h>
+
+#include "addon/classes.h"
+
+namespace {
+
+Napi::Object Init(Napi::Env env, Napi::Object exports) {
+  exports.Set("Dispatcher", bosun::DefineDispatcher(env));
+  exports.Set("FrameDecoder", bosun::DefineFrameDecoder(env));
+  exports.Set("StatusPage", bosun::DefineStatusPage(env));
+  bosun::DefineQueue(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(bosun, Init)

@@ -1,0 +1,13 @@
+// What the addon exports, one file each.
+#pragma once
+
+#include <napi.h>
+
+namespace bosun {
+
+Napi::Function DefineDispatcher(Napi::Env env);
+Napi::Function DefineFrameDecoder(Napi::Env env);
+Napi::Function DefineStatusPage(Napi::Env env);
+void DefineQueue(Napi::Env env, Napi::Object exports);
+
+}  // namespace bosun

@@ -1,0 +1,55 @@
+// Checked conversions between JavaScript and C++. No argument is ever coerced: a coercion can run JavaScript, and a
+// worker thread that is terminated inside one would end the whole process.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+
+#include "frame/bytes.h"
+
+namespace bosun {
+
+inline void Throw(Napi::Env env, const char* code, const char* message) {
+  Napi::Error error = Napi::TypeError::New(env, message);
+  error.Set("code", Napi::String::New(env, code));
+  error.ThrowAsJavaScriptException();
+}
+
+inline void ThrowArgument(Napi::Env env, const char* message) { Throw(env, "ERR_BOSUN_INVALID_ARGUMENT", message); }
+
+// `fallback` for anything that is no number; the TypeScript side has checked what users pass.
+inline double NumberAt(const Napi::CallbackInfo& info, std::size_t index, double fallback = 0) {
+  return info[index].IsNumber() ? info[index].As<Napi::Number>().DoubleValue() : fallback;
+}
+
+inline std::uint32_t U32At(const Napi::CallbackInfo& info, std::size_t index) {
+  const double value = NumberAt(info, index);
+  return value >= 0 && value <= 0xFFFFFFFF ? static_cast<std::uint32_t>(value) : 0;
+}
+
+inline bool BoolAt(const Napi::CallbackInfo& info, std::size_t index) {
+  return info[index].IsBoolean() && info[index].As<Napi::Boolean>().Value();
+}
+
+// The bytes of a Uint8Array, or nothing.
+inline std::span<std::uint8_t> BytesAt(const Napi::CallbackInfo& info, std::size_t index) {
+  if (!info[index].IsTypedArray()) return {};
+  const Napi::TypedArray array = info[index].As<Napi::TypedArray>();
+  if (array.TypedArrayType() != napi_uint8_array) return {};
+  void* data = nullptr;
+  std::size_t length = 0;
+  napi_get_typedarray_info(info.Env(), array, nullptr, &length, &data, nullptr, nullptr);
+  return {static_cast<std::uint8_t*>(data), length};
+}
+
+// A Buffer with these bytes. Large ones are handed over, small ones are copied: that is cheaper than a finalizer.
+inline Napi::Value ToBuffer(Napi::Env env, Bytes&& bytes) {
+  constexpr std::size_t kHandOver = 64 << 10;
+  const std::size_t size = bytes.size();
+  if (size < kHandOver) return Napi::Buffer<std::uint8_t>::Copy(env, bytes.data(), size);
+  return Napi::Buffer<std::uint8_t>::NewOrCopy(env, bytes.Detach(), size,
+                                               [](Napi::Env, std::uint8_t* data) { std::free(data); });
+}
+
+}  // namespace bosun
