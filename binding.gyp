@@ -6,6 +6,7 @@
         "native/addon/addon.cc",
         "native/addon/dispatcher.cc",
         "native/addon/frame_decoder.cc",
+        "native/addon/parent_guard.cc",
         "native/addon/queue.cc",
         "native/addon/status_page.cc",
         "native/dispatch/dispatcher.cc"

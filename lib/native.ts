@@ -28,6 +28,12 @@ export interface NativeStatusPage {
   stopRequested(sequence: number): boolean;
 }
 
+/** Ends this process and those that it started when the other end of the socket is closed; see native/process. */
+export interface NativeParentGuard {
+  /** This process ends by itself now. */
+  release(): void;
+}
+
 /** The state machine of a manager, see native/dispatch/dispatcher.h. */
 export interface NativeDispatcher {
   submit(records: Uint8Array, length: number): void;
@@ -77,6 +83,7 @@ export interface Native {
     inboxMark: number,
   ) => NativeDispatcher;
   readonly FrameDecoder: new (maxFrameBytes: number) => NativeFrameDecoder;
+  readonly ParentGuard: new (socket: number) => NativeParentGuard;
   readonly StatusPage: new (descriptor: number) => NativeStatusPage;
   /** A priority queue that any thread of this process can use by its handle, a number; 0 when the table is full. */
   queueOpen(levels: number): number;

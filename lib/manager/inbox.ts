@@ -30,6 +30,7 @@ export class Inbox {
   #hasRead = false;
   #discarded = 0;
   readonly #errors: Error[] = [];
+  #unseen: Error | undefined;
 
   constructor(dispatcher: NativeDispatcher, owner: InboxOwner) {
     this.#owner = owner;
@@ -53,6 +54,11 @@ export class Inbox {
   /** The first failures among what was thrown away. */
   get errors(): readonly Error[] {
     return this.#errors;
+  }
+
+  /** The first of them that has no handle either: nobody can have seen it. */
+  get unseen(): Error | undefined {
+    return this.#unseen;
   }
 
   open(): MessageReader {
@@ -86,8 +92,14 @@ export class Inbox {
   /** Throws away what is there, but keeps the first failures. */
   discard(): void {
     for (let record = this.#records.next(); record !== undefined; record = this.#records.next()) {
-      if (record.kind === RECORD.MESSAGE) this.#discarded += 1;
-      else if (this.#errors.length < KEPT_ERRORS) this.#errors.push(this.#failure(record));
+      if (record.kind === RECORD.MESSAGE) {
+        this.#discarded += 1;
+      } else if (this.#errors.length < KEPT_ERRORS) {
+        const hasHandle = this.#known.has(record.id);
+        const failure = this.#failure(record);
+        this.#errors.push(failure);
+        if (!hasHandle) this.#unseen ??= failure;
+      }
     }
   }
 
@@ -100,7 +112,7 @@ export class Inbox {
       return undefined;
     }
     this.#hasRead = true;
-    if (record.kind === RECORD.MESSAGE) return { message: decodePayload(record.payload) };
+    if (record.kind === RECORD.MESSAGE) return { message: decodePayload(record.bytes, record.start, record.end) };
     const failure = this.#failure(record);
     if (this.#owner.throwOnError) throw failure;
     return { message: failure };
@@ -115,7 +127,7 @@ export class Inbox {
 
 /** The error of a task that failed in a worker. */
 export function toWorkerException(record: DispatchRecord, pid: number | undefined): WorkerException {
-  const { name: taskName, error: cause } = decodeFailure(record.payload);
+  const { name: taskName, error: cause } = decodeFailure(record.bytes.subarray(record.start, record.end));
   const what = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
   const where = pid === undefined ? `worker ${record.worker}` : `worker ${record.worker} (pid ${pid})`;
   return new WorkerException(`task ${record.id} '${taskName}' failed in ${where}: ${what}`, {

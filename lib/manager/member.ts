@@ -47,8 +47,9 @@ export class Member {
     this.connection = connection;
     this.socket = new Socket({ fd: parentEnd, readable: true, writable: true });
     this.socket.unref();
-    const log = settings.logDirectory === undefined ? undefined : openLog(settings.logDirectory, worker);
+    let log: number | undefined;
     try {
+      if (settings.logDirectory !== undefined) log = openLog(settings.logDirectory, worker);
       this.life = new ProcessWorker({
         descriptors: [childEnd, page],
         stdout: log ?? (settings.stdoutToStderr ? 2 : 1),
@@ -56,6 +57,10 @@ export class Member {
         execArgv: settings.execArgv,
         env: settings.env,
       });
+    } catch (error) {
+      this.socket.destroy();
+      dispatcher.disconnect(connection);
+      throw error;
     } finally {
       // The child has its own copies; with ours open its death would never be seen as the end of the stream.
       for (const descriptor of [childEnd, page, log]) if (descriptor !== undefined) closeSync(descriptor);

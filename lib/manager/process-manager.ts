@@ -12,7 +12,7 @@ import { type NativeDispatcher, native } from '../native.js';
 import { Proxy } from '../runtime/proxy.js';
 import { encodeSpec } from '../task/encode.js';
 import type { Manager, TaskHandle } from '../task/manager.js';
-import { toSpec } from '../task/spec.js';
+import { specName, toSpec } from '../task/spec.js';
 import { choosePriority } from '../task/target.js';
 import type { Task } from '../task/task.js';
 import { decodeFailure } from '../wire/failure.js';
@@ -143,7 +143,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const level = choosePriority(priority, task.priority, this.#settings.levels);
     const payload = encodeSpec(spec);
     const handle = new ScheduledTask<R>(this.#submissions.lastId + 1, task, this.#cancel);
-    handle.ticket = this.#submissions.add(level, FLAG_INBOX_ERRORS, payload, handle, spec[1]);
+    handle.ticket = this.#submissions.add(level, FLAG_INBOX_ERRORS, payload, handle, specName(spec));
     this.#submitted();
     return handle;
   }
@@ -160,7 +160,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const level = choosePriority(options.priority, undefined, this.#settings.levels);
     let payload: Uint8Array;
     try {
-      payload = encodeSpec(['f', exportName, module, exportName, args]);
+      payload = encodeSpec(['f', '', module, exportName, args]);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -340,7 +340,8 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
         break;
       case RECORD.START_FAILED: {
         const member = this.#workers.find(record.worker);
-        if (member !== undefined) member.startError = decodeFailure(record.payload).error;
+        if (member !== undefined)
+          member.startError = decodeFailure(record.bytes.subarray(record.start, record.end)).error;
         break;
       }
       case RECORD.LOST:
@@ -411,8 +412,8 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     this.#keepAlive.close();
     // An open iterator of a JOIN keeps what it has not read; nothing comes behind it.
     if (!this.#inbox.hasReader) this.#inbox.discard();
-    const unseen = this.#settlement.unseen ?? this.#inbox.errors[0];
-    if (unseen !== undefined && !this.#inbox.wasRead) {
+    const unseen = this.#settlement.unseen ?? this.#inbox.unseen;
+    if (unseen !== undefined && !this.#inbox.wasRead && this.listenerCount('task:failed') === 0) {
       process.emitWarning(`tasks failed, and nobody read messages() or their results; the first: ${unseen.message}`, {
         code: 'BOSUN_W001',
       });

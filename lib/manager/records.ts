@@ -20,7 +20,7 @@ export const NO_TICKET = 0xffffffff;
 const HEADER_BYTES = 32;
 const BUFFER_BYTES = 256 * 1024;
 
-/** One record. The payload is valid until the next one is read. */
+/** One record. Its payload is `bytes` from `start` to `end`, valid until the next one is read. */
 export interface DispatchRecord {
   readonly kind: number;
   readonly ticket: number;
@@ -30,7 +30,9 @@ export interface DispatchRecord {
   readonly level: number;
   readonly attempt: number;
   readonly id: number;
-  readonly payload: Uint8Array;
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** Drains a queue of records through one buffer that is used again and again. */
@@ -62,7 +64,9 @@ export class RecordReader {
       level: bytes[at + 21] as number,
       attempt: getU32(bytes, at + 20) >>> 16,
       id: getU32(bytes, at + 24) + getU32(bytes, at + 28) * 2 ** 32,
-      payload: bytes.subarray(at + HEADER_BYTES, this.#at),
+      bytes,
+      start: at + HEADER_BYTES,
+      end: this.#at,
     };
   }
 

@@ -3,7 +3,7 @@
 import type { EventEmitter } from 'node:events';
 import { CancellationError, type ExitDetails, QueueFullError, WorkerException, WorkerLostError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
-import type { TaskSpec } from '../task/spec.js';
+import { specName, type TaskSpec } from '../task/spec.js';
 import { decodePayload } from '../wire/payload.js';
 import type { ProcessManagerEvents } from './events.js';
 import { type Inbox, toWorkerException } from './inbox.js';
@@ -34,7 +34,7 @@ export class Settlement {
     this.#parts = parts;
   }
 
-  /** The first failure whose handle nobody had asked for its result. */
+  /** The first failure that no handle has shown, or could show, to anybody. */
   get unseen(): Error | undefined {
     return this.#unseen;
   }
@@ -49,7 +49,7 @@ export class Settlement {
     const { slot, ticket, id, worker, level } = record;
     let name = this.#parts.submissions.nameOf(ticket);
     try {
-      name ??= (decodePayload(record.payload) as TaskSpec)[1];
+      name ??= specName(decodePayload(record.bytes, record.start, record.end) as TaskSpec);
     } catch {
       // A task that another program scheduled: its bytes are its own.
     }
@@ -63,7 +63,10 @@ export class Settlement {
       const dropped = this.#parts.dropReason() !== undefined;
       if (!dropped) {
         const error = lostError(task, worker, life.pid, exit);
-        if (task.ticket === NO_TICKET) inbox.know(task.id, error);
+        if (task.ticket === NO_TICKET) {
+          inbox.know(task.id, error);
+          this.#unseen ??= error;
+        }
         this.#settle({ ...task, worker, runUs: 0 }, { error });
       }
       // Of a dropped one the dispatcher says so itself, by a record.
@@ -75,7 +78,8 @@ export class Settlement {
     switch (record.kind) {
       case RECORD.VALUE:
         // Nobody waits for the result of a task that another task scheduled.
-        return { value: record.ticket === NO_TICKET ? undefined : decodePayload(record.payload) };
+        if (record.ticket === NO_TICKET) return { value: undefined };
+        return { value: decodePayload(record.bytes, record.start, record.end) };
       case RECORD.ERROR:
         return { error: toWorkerException(record, this.#parts.workers.pidOf(record.worker)) };
       case RECORD.FULL:

@@ -49,6 +49,9 @@ const FAULTS = [
 /** So many workers in a row that die before they are ready mean that none ever will be. */
 const START_ATTEMPTS = 3;
 
+/** The system may have room for a process a little later. */
+const RETRY_START_MS = 100;
+
 export class WorkerSet {
   readonly #dispatcher: NativeDispatcher;
   readonly #settings: ManagerSettings;
@@ -124,7 +127,9 @@ export class WorkerSet {
       try {
         this.#start();
       } catch (error) {
-        this.#startFailed('the system has no descriptors left for another worker', error);
+        this.#startFailed('the system refused', error);
+        // Nothing else may happen that would try again.
+        if (!this.#stopping) setTimeout(() => this.grow(count), RETRY_START_MS * this.#failedStarts);
         return;
       }
     }

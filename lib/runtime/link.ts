@@ -13,8 +13,10 @@ export interface Job {
   readonly sequence: number;
   readonly attempt: number;
   readonly id: number;
-  /** The task's spec, encoded. Valid until the socket's chunk is collected; never written to again. */
-  readonly payload: Uint8Array;
+  /** The task's spec, encoded: `bytes` from `start` to `end`, a chunk of the socket that is never written to again. */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** How a task ended, as in native/frame/frame.h. */
@@ -163,7 +165,7 @@ export class Link {
   }
 
   #receive(chunk: Buffer): void {
-    decodeChunk(this.#decoder, chunk, (type, payload) => this.#onFrame(type, payload));
+    decodeChunk(this.#decoder, chunk, this.#onFrame);
     const wake = this.#wake;
     if (wake !== undefined && (this.hasNext || this.#close !== undefined)) {
       this.#wake = undefined;
@@ -171,33 +173,35 @@ export class Link {
     }
   }
 
-  #onFrame(type: number, payload: Uint8Array): void {
+  readonly #onFrame = (type: number, bytes: Uint8Array, start: number, end: number): void => {
     switch (type) {
       case FRAME.TASK:
         this.#jobs.push({
-          sequence: getU32(payload, 0),
-          attempt: getU32(payload, 4) & 0xffff,
-          id: getU32(payload, 8) + getU32(payload, 12) * 2 ** 32,
-          payload: payload.subarray(TASK_FIELDS),
+          sequence: getU32(bytes, start),
+          attempt: getU32(bytes, start + 4) & 0xffff,
+          id: getU32(bytes, start + 8) + getU32(bytes, start + 12) * 2 ** 32,
+          bytes,
+          start: start + TASK_FIELDS,
+          end,
         });
         break;
       case FRAME.ACCEPTED:
-        this.#accept(getU32(payload, 0));
+        this.#accept(getU32(bytes, start));
         break;
       case FRAME.CANCEL:
-        this.onCancel(getU32(payload, 0));
+        this.onCancel(getU32(bytes, start));
         break;
       case FRAME.CLOSE:
-        this.#requestClose(new CloseRequest(payload[0] === 1));
+        this.#requestClose(new CloseRequest(bytes[start] === 1));
         break;
       case FRAME.HELLO:
-        this.onHello(payload);
+        this.onHello(bytes.subarray(start, end));
         break;
       default:
         // A newer manager may say more than this worker understands; nothing of it concerns a task.
         break;
     }
-  }
+  };
 
   #accept(upTo: number): void {
     let count = 0;

@@ -13,9 +13,11 @@ import { WorkerManager } from './worker-manager.js';
 const SOCKET = 3;
 const PAGE = 4;
 
-// Ctrl-C reaches the whole process group; what becomes of the tasks is the owner's decision.
+// A worker has a process group of its own, but whoever sends SIGINT to all: what becomes of the tasks is the owner's
+// decision.
 process.on('SIGINT', () => {});
 
+const guard = new native.ParentGuard(SOCKET);
 const page = new native.StatusPage(PAGE);
 const link = new Link(SOCKET);
 
@@ -28,8 +30,11 @@ const configuration = await new Promise<WorkerConfiguration>((resolve) => {
 const log = createLogger(configuration.logFile);
 if (configuration.logFile) redirectConsole(log);
 
-try {
-  const owned = await createSession(configuration.setup);
+const owned = await createSession(configuration.setup).catch((error: unknown) => {
+  link.startFailed(encodeFailure('setup', error));
+  process.exitCode = 1;
+});
+if (owned !== undefined) {
   const environment = {
     manager: new WorkerManager(link, configuration.worker, configuration.levels),
     session: owned.session,
@@ -40,11 +45,10 @@ try {
   const loop = new TaskLoop(link, environment, (sequence) => page.claim(sequence));
   link.hello(process.pid);
   await loop.run();
-  await owned.close();
-} catch (error) {
-  link.startFailed(encodeFailure('setup', error));
-  process.exitCode = 1;
+  // The tasks are done and answered; what the user's disposal throws is for the log alone.
+  await owned.close().catch((error: unknown) => log.error('closing the session failed:', error));
 }
 // A task's leftovers, timers and servers of its own, must not keep a worker that was asked to finish.
+guard.release();
 await link.end();
 process.exit();

@@ -7,7 +7,7 @@ import { ConnectionResetError, InvalidArgumentError, ProtocolError } from '../er
 import { encodeSpec } from '../task/encode.js';
 import { CloseRequest, type Manager, type TaskHandle } from '../task/manager.js';
 import { ScheduledElsewhere } from '../task/scheduled-elsewhere.js';
-import { revive, type TaskSpec, toSpec } from '../task/spec.js';
+import { revive, specName, type TaskSpec, toSpec } from '../task/spec.js';
 import { choosePriority } from '../task/target.js';
 import { Task } from '../task/task.js';
 import { FRAME, type Frame } from '../wire/frame.js';
@@ -136,5 +136,5 @@ async function toTask({ type, payload }: Frame): Promise<Task | CloseRequest | n
   if (type !== FRAME.TASK) throw new ProtocolError(`a frame of type ${type} is no answer to a request for a task`);
   if (payload.byteLength === 0) return null;
   const spec = decodePayload(payload) as TaskSpec;
-  return new Task(spec[1], await revive(spec));
+  return new Task(specName(spec), await revive(spec));
 }

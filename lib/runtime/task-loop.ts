@@ -2,7 +2,7 @@
 
 import { DataCloneError, ResultCloneError } from '../errors.js';
 import { runInContext } from '../task/context.js';
-import { revive, type TaskBody, type TaskSpec } from '../task/spec.js';
+import { revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
 import { encodeFailure } from '../wire/failure.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
 import { DONE_STATUS, type Job, type Link } from './link.js';
@@ -74,8 +74,8 @@ export class TaskLoop {
       return runInContext(context, () => body(context));
     };
     try {
-      const spec = decodePayload(job.payload) as TaskSpec;
-      name = spec[1];
+      const spec = decodePayload(job.bytes, job.start, job.end) as TaskSpec;
+      name = specName(spec);
       const body = revive(spec);
       const outcome = body instanceof Promise ? body.then(begin) : begin(body);
       if (!isThenable(outcome)) {

@@ -6,7 +6,7 @@ import type { TaskContext } from './context.js';
 import { exportOf, functionOf, importModule, moduleUrl } from './target.js';
 import { Task } from './task.js';
 
-/** An exported function and its arguments; `kwargs` are the last of them. */
+/** An exported function and its arguments; `kwargs` are the last of them. Without a name it is called as its export. */
 export type FunctionSpec = readonly [
   kind: 'f',
   name: string,
@@ -17,8 +17,13 @@ export type FunctionSpec = readonly [
 type ClassSpec = readonly [kind: 'c', name: string, module: string, exportName: string, fields: object];
 type ChainSpec = readonly [kind: 's', name: string, tasks: readonly TaskSpec[]];
 
-/** What a payload of a task decodes to. Its second element is always the name. */
+/** What a payload of a task decodes to. */
 export type TaskSpec = FunctionSpec | ClassSpec | ChainSpec;
+
+/** The name of a task, for people. */
+export function specName(spec: TaskSpec): string {
+  return spec[0] === 'f' && spec[1] === '' ? spec[3] : spec[1];
+}
 
 /** A revived task, ready to run. */
 export type TaskBody = (ctx: TaskContext) => unknown;

@@ -52,6 +52,14 @@ export class ProcessWorker extends WorkerLife {
   }
 
   protected override signal(name: NodeJS.Signals): void {
-    this.#child.kill(name);
+    const { pid } = this;
+    if (pid === undefined) return;
+    try {
+      // Its process group: what the tasks have started goes with it.
+      process.kill(-pid, name);
+    } catch {
+      // It has no group of its own yet.
+      this.#child.kill(name);
+    }
   }
 }

@@ -9,6 +9,7 @@ namespace {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Dispatcher", bosun::DefineDispatcher(env));
   exports.Set("FrameDecoder", bosun::DefineFrameDecoder(env));
+  exports.Set("ParentGuard", bosun::DefineParentGuard(env));
   exports.Set("StatusPage", bosun::DefineStatusPage(env));
   bosun::DefineQueue(env, exports);
   return exports;

@@ -7,6 +7,7 @@ namespace bosun {
 
 Napi::Function DefineDispatcher(Napi::Env env);
 Napi::Function DefineFrameDecoder(Napi::Env env);
+Napi::Function DefineParentGuard(Napi::Env env);
 Napi::Function DefineStatusPage(Napi::Env env);
 void DefineQueue(Napi::Env env, Napi::Object exports);
 

@@ -38,14 +38,16 @@ struct Connection {
   double average_us = 0;
   std::uint32_t watched_claim = 0;
   bool watched = false;
+  bool stuck = false;  // tasks were taken back from it: until it answers it gets nothing more to hold back
 
   std::uint32_t messages_received = 0;
   std::uint32_t messages_accepted = 0;
   std::uint64_t tasks_ended = 0;
 
   std::uint32_t Room() const noexcept {
-    if (!greeted || closing || in_flight.size() >= window) return 0;
-    return window - static_cast<std::uint32_t>(in_flight.size());
+    const std::uint32_t limit = stuck ? 1 : window;
+    if (!greeted || closing || in_flight.size() >= limit) return 0;
+    return limit - static_cast<std::uint32_t>(in_flight.size());
   }
 
   // The last sequence number that the worker has claimed. A worker without a page may have started all of them.

@@ -278,6 +278,7 @@ Fault Dispatcher::OnDone(Connection& connection, ByteSpan body) noexcept {
   const std::uint32_t slot = flight->slot;
   in_flight.erase(flight);
   --counts_.sent;
+  connection.stuck = false;
   if (prefetch_ == 0) connection.Learn(run_us);
   ++connection.tasks_ended;
   constexpr RecordKind kKinds[] = {RecordKind::kValue, RecordKind::kError, RecordKind::kCancelled};
@@ -458,8 +459,7 @@ void Dispatcher::RecallStuck() noexcept {
     Connection* connection = entry.connection.get();
     if (connection == nullptr || !connection->watched || connection->watched_claim != connection->Claimed()) continue;
     Recall(*connection);
-    // Until it answers it gets nothing more to hold back; the answer sizes its window anew.
-    if (prefetch_ == 0) connection->window = 1;
+    connection->stuck = true;
   }
 }
 

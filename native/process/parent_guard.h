@@ -1,0 +1,66 @@
+// Ends this process, and the processes that it started, when its parent is gone: also from a busy loop, and also when
+// the parent was killed and could say nothing.
+//
+// Who: a worker's main thread makes one, early. Cost: one thread that sleeps in poll(), no wake-ups.
+//
+// The socket to the parent tells: it hangs up when the last copy of the other end is closed, which the kernel does for
+// a process that dies in whatever way. A parent-death signal would be tied to the *thread* that forked, and so end the
+// workers of a manager whose thread ends.
+// Not for: a process that shares its process group with others; the constructor makes a group of its own.
+#pragma once
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <memory>
+#include <thread>
+
+#include "process/shared_page.h"
+
+namespace bosun {
+
+class ParentGuard {
+ public:
+  // `socket` stays the caller's; a copy is watched.
+  explicit ParentGuard(int socket) noexcept : state_(std::make_shared<State>()) {
+    // So that one signal reaches what this process starts as well, and a Ctrl-C in the terminal does not.
+    ::setpgid(0, 0);
+    state_->socket = UniqueFd(::fcntl(socket, F_DUPFD_CLOEXEC, 3));
+    sigset_t all, before;
+    ::sigfillset(&all);
+    // Signals are for the threads of Node.
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    std::thread([state = state_] { Watch(*state); }).detach();
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+  ParentGuard(const ParentGuard&) = delete;
+  ParentGuard& operator=(const ParentGuard&) = delete;
+
+  // This process is about to end by itself; the parent may hang up first.
+  void Release() noexcept { state_->released.store(true, std::memory_order_relaxed); }
+
+ private:
+  // The thread outlives the object when the environment ends first; neither frees it for the other.
+  struct State {
+    UniqueFd socket;
+    // relaxed: a flag with nothing behind it.
+    std::atomic<bool> released{false};
+  };
+
+  static void Watch(const State& state) noexcept {
+    // No events are asked for: POLLHUP and POLLERR come without.
+    pollfd watched{state.socket.get(), 0, 0};
+    while (::poll(&watched, 1, -1) < 0 && errno == EINTR) {
+    }
+    if (!state.released.load(std::memory_order_relaxed)) ::kill(0, SIGKILL);
+  }
+
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace bosun
