@@ -84,9 +84,9 @@ export class Inbox {
     this.#reader?.wake();
   }
 
-  /** Ends the iteration, whatever is left to read. */
-  end(): void {
-    this.#reader?.end();
+  /** Ends the iteration, whatever is left to read; it throws `error` if there is one. */
+  end(error?: Error): void {
+    this.#reader?.end(error);
   }
 
   /** Throws away what is there, but keeps the first failures. */

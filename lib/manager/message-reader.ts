@@ -17,6 +17,7 @@ export class MessageReader implements AsyncIterableIterator<unknown> {
   readonly #source: MessageSource;
   #waiting: { resolve(result: IteratorResult<unknown>): void; reject(reason: unknown): void }[] = [];
   #done = false;
+  #error: Error | undefined;
 
   constructor(source: MessageSource) {
     this.#source = source;
@@ -55,13 +56,19 @@ export class MessageReader implements AsyncIterableIterator<unknown> {
     }
   }
 
-  /** Ends the iteration for good. */
-  end(): void {
+  /** Ends the iteration for good; `error` is thrown by the call of `next` that waits, or by the next one. */
+  end(error?: Error): void {
+    this.#error ??= error;
     if (!this.#done) {
       this.#done = true;
       this.#source.release();
     }
-    for (const { resolve } of this.#waiting.splice(0)) resolve({ done: true, value: undefined });
+    for (const { resolve, reject } of this.#waiting.splice(0)) {
+      const thrown = this.#error;
+      this.#error = undefined;
+      if (thrown === undefined) resolve({ done: true, value: undefined });
+      else reject(thrown);
+    }
   }
 }
 

@@ -183,8 +183,10 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
    * a time; `break` leaves the manager usable.
    *
    * @throws BosunError (ERR_BOSUN_MANAGER_BUSY) for a second reader.
+   * @throws WorkerStartError (ERR_BOSUN_WORKER_START) from the iteration when no worker can be set up.
    */
   messages(): AsyncIterableIterator<unknown> {
+    if (this.#failure !== undefined) throw this.#failure;
     return this.#inbox.open();
   }
 
@@ -379,6 +381,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     for (const { reject } of this.#readyWaiters.splice(0)) reject(error);
     this.#submissions.flush();
     this.#dispatcher.drop();
+    this.#inbox.end(error);
     this.#requestTurn();
   }
 
