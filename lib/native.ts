@@ -99,6 +99,8 @@ type Bindings = (options: { bindings: string; module_root: string; try: string[]
 
 const require = createRequire(import.meta.url);
 
+const BINARY = 'bosun.node';
+
 /** The package's own folder: the nearest one upwards with a package.json. */
 function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
@@ -121,24 +123,26 @@ function load(): Native {
   const bindings = require('bindings') as Bindings;
   const root = packageRoot();
   const directory = process.env['BOSUN_NATIVE_DIR'];
-  // One call for each place: `bindings` stops at the first file that exists and does not load.
-  const places: [root: string, path: () => string[]][] = [
-    [root, () => ['module_root', 'build', 'Release', 'bindings']],
-    [root, () => ['module_root', 'prebuilds', platform(), 'bindings']],
+  const places: [root: string, ...folders: string[]][] = [
+    [root, 'build', 'Release'],
+    [root, 'prebuilds', platform()],
   ];
-  if (directory !== undefined) places.unshift([directory, () => ['module_root', 'bindings']]);
-  const causes: unknown[] = [];
-  for (const [module_root, path] of places) {
+  if (directory !== undefined) places.unshift([directory]);
+  const causes: Error[] = [];
+  // One call for each place: `bindings` stops at the first file that exists and does not load.
+  for (const [module_root, ...folders] of places) {
     try {
-      return bindings({ bindings: 'bosun.node', module_root, try: [path()] }) as Native;
-    } catch (error) {
-      causes.push(error);
+      return bindings({ bindings: BINARY, module_root, try: [['module_root', ...folders, 'bindings']] }) as Native;
+    } catch (cause) {
+      const file = join(module_root, ...folders, BINARY);
+      const reason = existsSync(file) ? String((cause as Error).message).split('\n')[0] : 'is not there';
+      causes.push(new Error(`${file}: ${reason}`, { cause }));
     }
   }
-  const tried = causes.map((cause) => `  - ${String(cause instanceof Error ? cause.message : cause).split('\n')[0]}`);
   throw new NativeLoadError(
     `bosun has no native binary for ${process.platform}-${process.arch} on Node.js ${process.versions.node}. ` +
-      `To compile one (python3, make and a C++20 compiler are needed): npm rebuild bosun\nTried:\n${tried.join('\n')}`,
+      'To compile one (python3, make and a C++20 compiler are needed): npm rebuild bosun\n' +
+      `Tried:\n${causes.map(({ message }) => `  - ${message}`).join('\n')}`,
     { cause: new AggregateError(causes, 'every place that was tried') },
   );
 }

@@ -1,17 +1,17 @@
 // A manager on this thread: no processes, no surprises. For tests of code that takes a Manager.
 
-import { CancellationError, WorkerException } from '../errors.js';
+import { CancellationError, NotPortableError, WorkerException } from '../errors.js';
+import { integer, ownOptions } from '../own-options.js';
 import { createLogger } from '../runtime/log.js';
 import { RunContext } from '../runtime/run-context.js';
 import { createSession } from '../runtime/session.js';
 import { runInContext } from '../task/context.js';
 import type { Manager, TaskHandle } from '../task/manager.js';
 import { choosePriority } from '../task/target.js';
-import type { Task } from '../task/task.js';
+import { Task } from '../task/task.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
 import { ScheduledTask } from './handle.js';
 import { MessageReader, refuseSecondReader } from './message-reader.js';
-import { integer } from './options.js';
 
 /** Options of a LocalManager. */
 export interface LocalManagerOptions {
@@ -22,7 +22,8 @@ export interface LocalManagerOptions {
 /**
  * Runs tasks one after the other in this thread, in strict order of priority, first in first out inside a level: two
  * runs of one program do the same in the same order. The first task begins in the microtask after the call that
- * scheduled it. Tasks need not be portable; messages are cloned as they would be on their way from a process.
+ * scheduled it. Tasks need not be portable: the object itself runs, not a copy of it as elsewhere. Messages are cloned as
+ * they would be on their way from a process.
  */
 export class LocalManager implements Manager {
   readonly #levels: ScheduledTask<unknown>[][];
@@ -30,11 +31,13 @@ export class LocalManager implements Manager {
   #reader: MessageReader | undefined;
   #left = 0;
   #ids = 0;
-  #running = false;
+  #working = false;
+  #running: { readonly id: number; readonly context: RunContext } | undefined;
 
   /** @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a number of levels that is not 1 to 128. */
   constructor(options: LocalManagerOptions = {}) {
-    const count = integer('priorityLevels', options.priorityLevels ?? 2, 1, 128);
+    const { priorityLevels = 2 } = ownOptions(options, 'the options of a LocalManager');
+    const count = integer('priorityLevels', priorityLevels, 1, 128);
     this.#levels = Array.from({ length: count }, () => []);
   }
 
@@ -44,13 +47,14 @@ export class LocalManager implements Manager {
   }
 
   schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
+    if (!(task instanceof Task)) throw new NotPortableError('only a Task can be scheduled');
     const level = choosePriority(priority, task.priority, this.#levels.length);
     this.#ids += 1;
     const handle: ScheduledTask<R> = new ScheduledTask<R>(this.#ids, task, () => this.#drop(handle, level));
     (this.#levels[level] as ScheduledTask<unknown>[]).push(handle as ScheduledTask<unknown>);
     this.#left += 1;
-    if (!this.#running) {
-      this.#running = true;
+    if (!this.#working) {
+      this.#working = true;
       queueMicrotask(() => void this.#work());
     }
     return handle;
@@ -80,25 +84,30 @@ export class LocalManager implements Manager {
     for (let handle = this.#next(); handle !== undefined; handle = this.#next()) {
       const { task, id } = handle;
       const context = new RunContext(environment, 0, id, 1);
+      this.#running = { id, context };
       try {
-        const value = await runInContext(context, () => task.run(context));
-        handle.settle({ value });
+        handle.settle({ value: await runInContext(context, () => task.run(context)) });
       } catch (cause) {
-        const message = `task ${id} '${task.name}' failed: ${cause instanceof Error ? cause.message : String(cause)}`;
-        const error = new WorkerException(message, { cause, taskName: task.name, taskId: id, pid: process.pid });
-        this.#inbox.push(error);
-        handle.settle({ error });
+        handle.settle({ error: context.stopped ? new CancellationError() : this.#report(handle, cause) });
       }
+      this.#running = undefined;
       this.#left -= 1;
       this.#reader?.wake();
     }
     await close();
-    this.#running = false;
+    this.#working = false;
     // Something may have been scheduled while the session was closed.
     if (this.#left > 0) {
-      this.#running = true;
+      this.#working = true;
       void this.#work();
     }
+  }
+
+  #report({ id, task }: ScheduledTask<unknown>, cause: unknown): WorkerException {
+    const message = `task ${id} '${task.name}' failed: ${cause instanceof Error ? cause.message : String(cause)}`;
+    const error = new WorkerException(message, { cause, taskName: task.name, taskId: id, pid: process.pid });
+    this.#inbox.push(error);
+    return error;
   }
 
   #next(): ScheduledTask<unknown> | undefined {
@@ -108,7 +117,10 @@ export class LocalManager implements Manager {
   #drop<R>(handle: ScheduledTask<R>, level: number): void {
     const waiting = this.#levels[level] as ScheduledTask<unknown>[];
     const index = waiting.indexOf(handle as ScheduledTask<unknown>);
-    if (index === -1) return;
+    if (index === -1) {
+      if (this.#running?.id === handle.id) this.#running.context.stop();
+      return;
+    }
     waiting.splice(index, 1);
     this.#left -= 1;
     handle.settle({ error: new CancellationError() });

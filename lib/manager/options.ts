@@ -2,7 +2,8 @@
 
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
+import { InvalidArgumentError } from '../errors.js';
+import { integer, ownOptions } from '../own-options.js';
 import type { TargetReference } from '../task/task.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
 import { type RunTarget, RunTargets } from './run-target.js';
@@ -86,9 +87,7 @@ const MAX_DELAY = 2 ** 31 - 1;
  * @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a number outside its range.
  */
 export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettings {
-  if (typeof given !== 'object' || given === null) throw new InvalidArgumentError('the options are an object');
-  // Own properties only, on no prototype: a polluted Object.prototype must not choose what a worker runs.
-  const options = Object.assign(Object.create(null), given) as ProcessManagerOptions;
+  const options = ownOptions(given, 'the options of a ProcessManager');
   for (const name of Object.keys(options)) {
     if (!KNOWN.has(name)) {
       throw new InvalidArgumentError(`'${name}' is no option of a ProcessManager; it takes ${[...KNOWN].join(', ')}`);
@@ -116,14 +115,6 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
     env: options.env === undefined ? undefined : { ...ofType('env', options.env, 'object') },
     grace: integer('grace', options.grace ?? 5_000, 0, MAX_DELAY),
   };
-}
-
-/** A whole number within a range, or an error that names both. */
-export function integer(name: string, value: unknown, least: number, most: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
-    throw new OutOfRangeError(`${name} is a whole number from ${least} to ${most}, not ${String(value)}`);
-  }
-  return value;
 }
 
 /** A time to wait, in milliseconds. */

@@ -9,6 +9,7 @@ import {
   type WorkerStartError,
 } from '../errors.js';
 import { type NativeDispatcher, native } from '../native.js';
+import { ownOptions } from '../own-options.js';
 import { Proxy } from '../runtime/proxy.js';
 import { encodeSpec } from '../task/encode.js';
 import type { Manager, TaskHandle } from '../task/manager.js';
@@ -157,7 +158,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     this.#assertOpen();
     const { module, exportName } = this.#targets.resolve(target);
     if (!Array.isArray(args)) throw new InvalidArgumentError('args is an array of arguments');
-    const level = choosePriority(options.priority, undefined, this.#settings.levels);
+    const level = choosePriority(ownOptions(options, 'the options of run').priority, undefined, this.#settings.levels);
     let payload: Uint8Array;
     try {
       payload = encodeSpec(['f', '', module, exportName, args]);
@@ -235,7 +236,8 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
    */
   close(policy: ClosePolicy = ClosePolicy.JOIN, options: { readonly timeout?: number } = {}): Promise<CloseReport> {
     oneOf('the close policy', policy, STRICTNESS);
-    return this.#shutdown.close(policy, options.timeout === undefined ? undefined : delay('timeout', options.timeout));
+    const { timeout } = ownOptions(options, 'the options of close');
+    return this.#shutdown.close(policy, timeout === undefined ? undefined : delay('timeout', timeout));
   }
 
   /** CANCEL: an `await using` block cannot see whether it is left by an error. See `withManager` for KILL on errors. */

@@ -1,6 +1,7 @@
 // What `run` and `setup` name: an export of a module.
 
 import { InvalidArgumentError } from '../errors.js';
+import { ownOptions } from '../own-options.js';
 import { exportOf, moduleUrl } from '../task/target.js';
 import type { TargetReference } from '../task/task.js';
 
@@ -25,15 +26,18 @@ export class RunTargets {
 }
 
 function parse(target: { readonly module: string | URL; readonly export: string }): TargetReference {
-  if (typeof target !== 'object' || target === null) {
-    throw new InvalidArgumentError('a target is { module, export }, a URL or a path');
-  }
-  const { module, export: exportName } = Object.assign(Object.create(null), target) as typeof target;
+  const { module, export: exportName } = ownOptions(target, 'a target is a URL, a path or { module, export }: these');
   return { module: moduleUrl(module), exportName: exportOf(exportName) };
 }
 
 function parseText(text: string): TargetReference {
   const hash = text.lastIndexOf('#');
   if (hash === -1) return { module: moduleUrl(text), exportName: 'default' };
-  return { module: moduleUrl(text.slice(0, hash)), exportName: exportOf(decodeURIComponent(text.slice(hash + 1))) };
+  let exportName: string;
+  try {
+    exportName = decodeURIComponent(text.slice(hash + 1));
+  } catch (cause) {
+    throw new InvalidArgumentError(`the export in ${text} is no encoded name`, { cause });
+  }
+  return { module: moduleUrl(text.slice(0, hash)), exportName: exportOf(exportName) };
 }

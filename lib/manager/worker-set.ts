@@ -151,6 +151,8 @@ export class WorkerSet {
       this.#owner.turn();
     });
     void member.gone.then((exit) => this.#onGone(member, exit));
+    // Its hello waits to be written.
+    queueMicrotask(() => this.#owner.turn());
   }
 
   /** A worker that does not keep to the protocol is not one of ours any more. */

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ConnectionResetError, InvalidArgumentError, ProtocolError } from '../errors.js';
+import { integer, ownOptions } from '../own-options.js';
 import { encodeSpec } from '../task/encode.js';
 import { CloseRequest, type Manager, type TaskHandle } from '../task/manager.js';
 import { ScheduledElsewhere } from '../task/scheduled-elsewhere.js';
@@ -52,8 +53,9 @@ export class Proxy implements Manager, AsyncDisposable {
     if (address === undefined || address === null)
       throw new InvalidArgumentError('a Proxy needs an address or a stream');
     this.#address = address;
-    this.#token = options.token;
-    this.#levels = options.priorityLevels ?? 2;
+    const { token, priorityLevels = 2 } = ownOptions(options, 'the options of a Proxy');
+    this.#token = token;
+    this.#levels = integer('priorityLevels', priorityLevels, 1, 128);
   }
 
   /** Connects. @throws ConnectionResetError (ERR_BOSUN_CONNECTION_RESET) when nobody listens there. */
@@ -103,10 +105,13 @@ export class Proxy implements Manager, AsyncDisposable {
   /** Resolves when the manager has accepted the message. */
   sendMessage(message: unknown): Promise<void> {
     const payload = Uint8Array.from(encodePayload(message, 'message'));
-    return this.#exchange(async (stream) => {
+    const accepted = this.#exchange(async (stream) => {
       await sendBytes(stream, FRAME.MESSAGE, payload);
       await receiveType(stream, FRAME.MESSAGE);
     });
+    // Not every sender waits.
+    accepted.catch(() => {});
+    return accepted;
   }
 
   /** Ends the connection. */

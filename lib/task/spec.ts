@@ -4,7 +4,7 @@ import { NotPortableError } from '../errors.js';
 import { Chain } from './chain.js';
 import type { TaskContext } from './context.js';
 import { exportOf, functionOf, importModule, moduleUrl } from './target.js';
-import { Task } from './task.js';
+import { Task, type TaskOptions } from './task.js';
 
 /** An exported function and its arguments; `kwargs` are the last of them. Without a name it is called as its export. */
 export type FunctionSpec = readonly [
@@ -14,7 +14,15 @@ export type FunctionSpec = readonly [
   exportName: string,
   args: readonly unknown[],
 ];
-type ClassSpec = readonly [kind: 'c', name: string, module: string, exportName: string, fields: object];
+type ClassSpec = readonly [
+  kind: 'c',
+  name: string,
+  module: string,
+  exportName: string,
+  fields: object,
+  /** What its constructor passed to Task's, if anything. */
+  options?: Pick<TaskOptions, 'args' | 'kwargs'>,
+];
 type ChainSpec = readonly [kind: 's', name: string, tasks: readonly TaskSpec[]];
 
 /** What a payload of a task decodes to. */
@@ -32,7 +40,12 @@ export type TaskBody = (ctx: TaskContext) => unknown;
 export function toSpec(task: Task): TaskSpec {
   if (!(task instanceof Task)) throw new NotPortableError('only a Task can be scheduled: see Task.from for a function');
   const { name, target } = task;
-  if (task instanceof Chain) return ['s', name, task.tasks.map(toSpec)];
+  if (task instanceof Chain) {
+    if (task.run === Chain.prototype.run) return ['s', name, task.tasks.map(toSpec)];
+    throw new NotPortableError(
+      `${task.constructor.name} overrides run of Chain: extend Task and keep the chain in a field`,
+    );
+  }
   if (target !== undefined) {
     const { kwargs } = task;
     return ['f', name, target.module, target.exportName, kwargs === undefined ? task.args : [...task.args, kwargs]];
@@ -46,7 +59,10 @@ export function toSpec(task: Task): TaskSpec {
           : `its class does not say where it is. Add: static module = import.meta.url, and export ${className}`),
     );
   }
-  return ['c', name, moduleUrl(module), exportOf(exportName ?? className), { ...task }];
+  const spec: ClassSpec = ['c', name, moduleUrl(module), exportOf(exportName ?? className), { ...task }];
+  const { args, kwargs } = task;
+  if (args.length === 0 && kwargs === undefined) return spec;
+  return [...spec, { args, ...(kwargs !== undefined && { kwargs }) }] as unknown as ClassSpec;
 }
 
 /** What runs a spec here. A promise only for a module that has yet to be imported. */
@@ -64,7 +80,7 @@ function bind(spec: FunctionSpec | ClassSpec, namespace: Readonly<Record<string,
     throw new NotPortableError(`${spec[3]} of ${spec[2]} is no subclass of this bosun's Task`);
   }
   // Task's own constructor only: the subclass's arguments are unknown, its fields are what travelled.
-  const task = Reflect.construct(Task, [{ name: spec[1] }], exported) as Task;
+  const task = Reflect.construct(Task, [{ ...spec[5], name: spec[1] }], exported) as Task;
   for (const [key, value] of Object.entries(spec[4])) {
     Object.defineProperty(task, key, { value, writable: true, enumerable: true, configurable: true });
   }

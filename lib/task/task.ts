@@ -2,8 +2,9 @@
 
 import { basename } from 'node:path';
 import { InvalidArgumentError, NotPortableError } from '../errors.js';
+import { ownOptions } from '../own-options.js';
 import type { TaskContext } from './context.js';
-import { checkPriority, exportOf, moduleUrl } from './target.js';
+import { checkPriority, exportOf, functionOf, importModule, moduleUrl } from './target.js';
 
 /** A task's own function: `args`, then `kwargs` as one object when there are any, then the context. */
 // biome-ignore lint/suspicious/noExplicitAny: any argument list is a legal one, and only `any` accepts them all
@@ -63,7 +64,7 @@ export class Task<R = unknown> {
     const [name, fn, options] = typeof first === 'string' ? [first, second, third] : [undefined, first, second];
     if (typeof fn === 'function') {
       this.#fn = fn;
-      this.#options = checkOptions(options);
+      this.#options = checkOptions(options as TaskOptions | undefined);
     } else {
       if (name !== undefined) throw new InvalidArgumentError(`task '${name}' needs a function as its second argument`);
       if (options !== undefined)
@@ -128,33 +129,33 @@ export class Task<R = unknown> {
    * @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when there is no body: neither an override nor a function.
    */
   run(ctx: TaskContext): R | Promise<R> {
+    if (this.#target !== undefined) return this.#callTarget(this.#target);
     if (this.#fn === undefined) {
       throw new NotPortableError(
         `${this.constructor.name} has no body: override run(ctx) or construct it with a function`,
       );
     }
+    return this.#fn(...this.#arguments(), ctx);
+  }
+
+  async #callTarget({ module, exportName }: TargetReference): Promise<R> {
+    return functionOf(await importModule(module), module, exportName)(...this.#arguments()) as R;
+  }
+
+  #arguments(): unknown[] {
     const { kwargs } = this;
-    return this.#fn(...this.args, ...(kwargs === undefined ? [] : [kwargs]), ctx);
+    return kwargs === undefined ? [...this.args] : [...this.args, kwargs];
   }
 }
 
-function checkOptions(options: unknown): TaskOptions {
-  if (options === undefined) return {};
-  if (typeof options !== 'object' || options === null) {
-    throw new InvalidArgumentError('the options of a task are an object');
-  }
-  // Own properties only, on no prototype: a polluted Object.prototype must not configure tasks.
-  const { name, args, kwargs, priority } = Object.assign(Object.create(null), options) as TaskOptions;
+function checkOptions(given: TaskOptions | undefined): TaskOptions {
+  const options = ownOptions(given, 'the options of a task');
+  const { name, args, kwargs, priority } = options;
   if (name !== undefined && typeof name !== 'string') throw new InvalidArgumentError("a task's name is a string");
   if (args !== undefined && !Array.isArray(args)) throw new InvalidArgumentError("a task's args are an array");
-  if (kwargs !== undefined && (typeof kwargs !== 'object' || kwargs === null)) {
+  if (kwargs !== undefined && (typeof kwargs !== 'object' || kwargs === null || Array.isArray(kwargs))) {
     throw new InvalidArgumentError("a task's kwargs are an object");
   }
   if (priority !== undefined) checkPriority(priority, 128);
-  return {
-    ...(name !== undefined && { name }),
-    ...(args !== undefined && { args }),
-    ...(kwargs !== undefined && { kwargs }),
-    ...(priority !== undefined && { priority }),
-  };
+  return options;
 }

@@ -2,6 +2,7 @@
 
 import { ConnectionResetError, FrameTooLargeError, InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { ASSEMBLED, type NativeFrameDecoder, native } from '../native.js';
+import { integer, ownOptions } from '../own-options.js';
 
 /** The types of frames. A type of `SCHEDULE + p` schedules a task at priority `p`, 0 to 127. */
 export const FRAME = {
@@ -117,10 +118,9 @@ export class FrameDecoder {
   readonly #native: NativeFrameDecoder;
 
   /** @param options.maxFrameBytes the longest body that is accepted; 256 MiB unless given. */
-  constructor({ maxFrameBytes = DEFAULT_MAX_FRAME_BYTES }: { maxFrameBytes?: number } = {}) {
-    if (!Number.isSafeInteger(maxFrameBytes) || maxFrameBytes < 0) {
-      throw new OutOfRangeError(`maxFrameBytes is a number of bytes, not ${String(maxFrameBytes)}`);
-    }
+  constructor(options: { readonly maxFrameBytes?: number } = {}) {
+    const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES } = ownOptions(options, 'the options of a FrameDecoder');
+    integer('maxFrameBytes', maxFrameBytes, 0, Number.MAX_SAFE_INTEGER);
     this.#native = new native.FrameDecoder(maxFrameBytes);
   }
 
@@ -131,6 +131,7 @@ export class FrameDecoder {
    * for it. The decoder is of no more use then.
    */
   push(chunk: Uint8Array): Frame[] {
+    if (!(chunk instanceof Uint8Array)) throw new InvalidArgumentError('a chunk is a Uint8Array');
     const frames: Frame[] = [];
     decodeChunk(this.#native, chunk, (type, bytes, start, end) => {
       frames.push({ type, payload: bytes.subarray(start, end) });

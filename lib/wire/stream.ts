@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 import { ConnectionResetError, FrameTooLargeError, ProtocolError } from '../errors.js';
+import { ownOptions } from '../own-options.js';
 import { DEFAULT_MAX_FRAME_BYTES, encodeFrame, type Frame, HEADER_BYTES } from './frame.js';
 import { decodePayload, encodePayload } from './payload.js';
 
@@ -14,16 +15,18 @@ import { decodePayload, encodePayload } from './payload.js';
 export async function sendBytes(stream: Writable, type: number, bytes: Uint8Array): Promise<void> {
   if (stream.destroyed || !stream.writable) throw new ConnectionResetError('the stream is closed: nothing can be sent');
   if (stream.write(encodeFrame(type, bytes))) return;
-  const closed = new AbortController();
+  const settled = new AbortController();
+  const closed = 'the peer closed the connection while a frame was being sent';
   try {
+    // An error of the stream rejects both; what it was is the cause.
     await Promise.race([
-      once(stream, 'drain', { signal: closed.signal }),
-      once(stream, 'close', { signal: closed.signal }).then(() => {
-        throw new ConnectionResetError('the peer closed the connection while a frame was being sent');
-      }),
+      once(stream, 'drain', { signal: settled.signal }),
+      once(stream, 'close', { signal: settled.signal }).then(() => Promise.reject(new Error('closed'))),
     ]);
+  } catch (cause) {
+    throw new ConnectionResetError(closed, { cause });
   } finally {
-    closed.abort();
+    settled.abort();
   }
 }
 
@@ -38,29 +41,33 @@ export function sendType(stream: Writable, type: number): Promise<void> {
   return sendBytes(stream, type, new Uint8Array(0));
 }
 
+/** After one of these `read` may give something else than before. */
+const PROGRESS = ['readable', 'end', 'close', 'error'] as const;
+
 async function readExactly(stream: Readable, bytes: number): Promise<Uint8Array> {
   if (bytes === 0) return new Uint8Array(0);
-  for (;;) {
-    const chunk = stream.read(bytes) as Uint8Array | null;
-    // At the end of the stream `read` gives what is left, which may be less.
-    if (chunk !== null && chunk.byteLength === bytes) return chunk;
-    if (chunk !== null || stream.readableEnded || stream.destroyed) {
-      throw new ConnectionResetError(`the peer closed the connection ${bytes} bytes before the end of a frame`);
+  let wake = () => {};
+  const listener = () => wake();
+  let listening = false;
+  try {
+    for (;;) {
+      const chunk = stream.read(bytes) as Uint8Array | null;
+      // At the end of the stream `read` gives what is left, which may be less.
+      if (chunk !== null && chunk.byteLength === bytes) return chunk;
+      if (chunk !== null || stream.readableEnded || stream.destroyed) {
+        throw new ConnectionResetError(`the peer closed the connection ${bytes} bytes before the end of a frame`);
+      }
+      const progress = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      // Once: a stream with part of the bytes emits `readable` again for each new listener, and would never rest.
+      if (!listening) for (const event of PROGRESS) stream.on(event, listener);
+      listening = true;
+      await progress;
     }
-    await readableOrEnd(stream);
+  } finally {
+    for (const event of PROGRESS) stream.off(event, listener);
   }
-}
-
-/** Settles at the next event after which `read` may give something else than before. */
-function readableOrEnd(stream: Readable): Promise<void> {
-  return new Promise((resolve) => {
-    const events = ['readable', 'end', 'close', 'error'] as const;
-    const done = () => {
-      for (const event of events) stream.off(event, done);
-      resolve();
-    };
-    for (const event of events) stream.on(event, done);
-  });
 }
 
 /** Limits for what is received. */
@@ -76,7 +83,7 @@ export interface ReceiveOptions {
  * @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) before anything is read of it.
  */
 export async function receiveBytes(stream: Readable, options: ReceiveOptions = {}): Promise<Frame> {
-  const maxFrameBytes = options.maxFrameBytes ?? DEFAULT_MAX_FRAME_BYTES;
+  const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES } = ownOptions(options, 'the options of receiveBytes');
   const header = Buffer.from(await readExactly(stream, HEADER_BYTES));
   const length = header.readBigUInt64LE(1);
   if (length > BigInt(maxFrameBytes)) {
@@ -95,8 +102,9 @@ export interface ReceivedMessage {
 /** Reads one frame and decodes its body, unless `decode` is false. */
 export async function receiveMessage(
   stream: Readable,
-  { decode = true, ...options }: ReceiveOptions & { readonly decode?: boolean } = {},
+  options: ReceiveOptions & { readonly decode?: boolean } = {},
 ): Promise<ReceivedMessage> {
+  const { decode = true } = ownOptions(options, 'the options of receiveMessage');
   const { type, payload } = await receiveBytes(stream, options);
   return { type, message: decode && payload.byteLength > 0 ? decodePayload(payload) : payload };
 }

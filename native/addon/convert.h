@@ -28,6 +28,12 @@ inline std::uint32_t U32At(const Napi::CallbackInfo& info, std::size_t index) {
   return value >= 0 && value <= 0xFFFFFFFF ? static_cast<std::uint32_t>(value) : 0;
 }
 
+// True for a whole number from 0 to `most`.
+inline bool IsIndex(const Napi::CallbackInfo& info, std::size_t index, std::uint32_t most) {
+  const double value = NumberAt(info, index, -1);
+  return value >= 0 && value <= most && value == static_cast<double>(static_cast<std::uint32_t>(value));
+}
+
 inline bool BoolAt(const Napi::CallbackInfo& info, std::size_t index) {
   return info[index].IsBoolean() && info[index].As<Napi::Boolean>().Value();
 }

@@ -30,7 +30,7 @@ Napi::Value Push(const Napi::CallbackInfo& info) {
   const QueueTable::Pin queue = PinAt(info);
   if (!queue) {
     ThrowStale(info.Env());
-  } else if (U32At(info, 1) >= queue->levels() || !info[2].IsNumber() || U32At(info, 2) > Fifo::kMaxValue) {
+  } else if (!IsIndex(info, 1, queue->levels() - 1) || !IsIndex(info, 2, Fifo::kMaxValue)) {
     Throw(info.Env(), "ERR_BOSUN_OUT_OF_RANGE", "no such level, or a value that the queue cannot hold");
   } else {
     queue->Push(U32At(info, 1), U32At(info, 2));

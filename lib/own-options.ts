@@ -1,0 +1,25 @@
+// Options objects as users give them, made safe to read.
+
+import { InvalidArgumentError, OutOfRangeError } from './errors.js';
+
+/**
+ * The own properties of an options object, on no prototype: a polluted `Object.prototype` must not configure anything.
+ * Undefined is no options.
+ *
+ * @param what names the options in the error.
+ * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for anything but an object.
+ */
+export function ownOptions<T extends object>(options: T | undefined, what: string): T {
+  if (options !== undefined && (typeof options !== 'object' || options === null || Array.isArray(options))) {
+    throw new InvalidArgumentError(`${what} are an object, not ${options === null ? 'null' : typeof options}`);
+  }
+  return Object.assign(Object.create(null), options) as T;
+}
+
+/** A whole number within a range, or an error that names both. */
+export function integer(name: string, value: unknown, least: number, most: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
+    throw new OutOfRangeError(`${name} is a whole number from ${least} to ${most}, not ${String(value)}`);
+  }
+  return value;
+}
