@@ -183,7 +183,7 @@ describe('ProcessManager', () => {
     assert.deepEqual(names, ['Hello']);
     const exited = once(manager, 'worker:exit');
     await manager.close();
-    assert.deepEqual((await exited)[0], { ...started, exitCode: 0, exitSignal: null });
+    assert.deepEqual((await exited)[0], { ...started, tasksEnded: 2, exitCode: 0, exitSignal: null });
   });
 
   test('counts add up at any time', async (t) => {

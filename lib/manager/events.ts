@@ -27,7 +27,7 @@ export interface ProcessManagerEvents {
   /** A worker is set up. */
   'worker:start': [WorkerEvent];
   /** A worker is gone; unless the manager closes, another takes its place. */
-  'worker:exit': [WorkerEvent & ExitDetails];
+  'worker:exit': [WorkerEvent & ExitDetails & { readonly tasksEnded: number }];
   'task:done': [TaskEvent];
   'task:failed': [TaskEvent];
   'task:cancelled': [TaskEvent];

@@ -35,6 +35,8 @@ export class Member {
   readonly lost: LostTask[] = [];
   /** What its set-up threw. */
   startError: unknown;
+  /** Known from the end of its connection on. */
+  tasksEnded = 0;
   /** True from its report that it is set up. */
   wasReady = false;
   /** Resolves when the process has exited and every byte of its socket was taken. */

@@ -373,7 +373,8 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
 
   #onExited(member: Member, exit: ExitDetails): void {
     this.#settlement.lose(member, exit);
-    this.emit('worker:exit', { worker: member.worker, pid: member.life.pid, ...exit });
+    const { worker, life, tasksEnded } = member;
+    this.emit('worker:exit', { worker, pid: life.pid, tasksEnded, ...exit });
     // The place of one that was set up is taken at once; `failed` looks after those that never are.
     if (!this.#shutdown.dropping) this.#workers.grow(this.#settings.minWorkers);
   }

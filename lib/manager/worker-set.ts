@@ -146,6 +146,7 @@ export class WorkerSet {
       this.#owner.turn();
     });
     member.socket.once('close', () => {
+      if (this.#dispatcher.worker(member.connection, this.#figures)) member.tasksEnded = this.#figures[2] as number;
       // What it had not started goes back to its place now; what it ran waits for the exit code.
       this.#dispatcher.disconnect(member.connection);
       this.#owner.turn();
@@ -177,7 +178,8 @@ export class WorkerSet {
   #onGone(member: Member, exit: ExitDetails): void {
     this.#members.delete(member.connection);
     this.#owner.exited(member, exit);
-    if (!member.wasReady && !this.#stopping) {
+    // A Ctrl-C that met it before it could ignore it says nothing about its set-up.
+    if (!member.wasReady && !this.#stopping && exit.exitSignal !== 'SIGINT') {
       const how = exit.exitSignal ?? `exit code ${exit.exitCode}`;
       this.#startFailed(
         member.life.pid === undefined ? 'the system refused to start it' : `pid ${member.life.pid} ended with ${how}`,
@@ -192,10 +194,11 @@ export class WorkerSet {
     if (this.#failedStarts < START_ATTEMPTS) return;
     this.#stopping = true;
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
+    const { setup } = this.#settings;
+    const advice = setup === undefined ? '' : `. To see why, run its set-up by itself: node ${setup.module}`;
     this.#owner.failed(
       new WorkerStartError(
-        `${START_ATTEMPTS} workers in a row could not be set up (${what}${reason}); the manager has given up. ` +
-          'Run the set-up module by itself with node to see why',
+        `${START_ATTEMPTS} workers in a row could not be set up (${what}${reason}); the manager has given up${advice}`,
         { cause },
       ),
     );

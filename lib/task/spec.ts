@@ -38,7 +38,14 @@ export type TaskBody = (ctx: TaskContext) => unknown;
 
 /** @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when a worker could not rebuild the task. */
 export function toSpec(task: Task): TaskSpec {
-  if (!(task instanceof Task)) throw new NotPortableError('only a Task can be scheduled: see Task.from for a function');
+  if (!(task instanceof Task)) {
+    const foreign = typeof (task as Partial<Task> | undefined)?.run === 'function';
+    throw new NotPortableError(
+      foreign
+        ? 'this Task comes from another copy of bosun: install it once, and import that one everywhere'
+        : 'only a Task can be scheduled: see Task.from for a function',
+    );
+  }
   const { name, target } = task;
   if (task instanceof Chain) {
     if (task.run === Chain.prototype.run) return ['s', name, task.tasks.map(toSpec)];

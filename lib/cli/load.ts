@@ -1,0 +1,51 @@
+// The module that the command line names.
+
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { exportOf, functionOf, importModule, moduleUrl } from '../task/target.js';
+import { UsageError } from './exit-code.js';
+import { oneLine, shortFailure } from './failure-text.js';
+
+/** A function that a module exports. */
+export interface LoadedFunction {
+  readonly module: string;
+  readonly exportName: string;
+  readonly fn: (...args: unknown[]) => unknown;
+}
+
+/** `module#export` as its two parts; the default export unless one is named. */
+export function splitTarget(target: string): { readonly module: string; readonly exportName: string } {
+  const hash = target.lastIndexOf('#');
+  if (hash <= 0) return { module: target, exportName: 'default' };
+  return { module: target.slice(0, hash), exportName: usable(() => exportOf(target.slice(hash + 1))) };
+}
+
+/** The URL of a module that is there. @throws UsageError */
+export function locate(module: string): string {
+  const url = usable(() => moduleUrl(module));
+  if (url.startsWith('file:') && !existsSync(fileURLToPath(url))) {
+    throw new UsageError(`there is no module ${module} (${fileURLToPath(url)} does not exist)`);
+  }
+  return url;
+}
+
+/** Imports a module here. @throws UsageError when there is no such module or function, or when the module throws. */
+export async function loadFunction(module: string, exportName: string): Promise<LoadedFunction> {
+  const url = locate(module);
+  let namespace: Readonly<Record<string, unknown>>;
+  try {
+    namespace = await importModule(url);
+  } catch (error) {
+    throw new UsageError(`${module} cannot be imported: ${shortFailure(error)}`);
+  }
+  return { module: url, exportName, fn: usable(() => functionOf(namespace, module, exportName)) };
+}
+
+/** Errors about arguments become those of the command line. */
+export function usable<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw new UsageError(oneLine(error instanceof Error ? error.message : String(error)));
+  }
+}

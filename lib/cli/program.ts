@@ -1,0 +1,122 @@
+// The command line: what there is, and what it says of itself.
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { EXIT, type ExitCode, UsageError } from './exit-code.js';
+import { complain } from './failure-text.js';
+import type { CommonOptions } from './job.js';
+import type { MapOptions } from './map.js';
+import type { RunOptions } from './run.js';
+
+const MANIFEST = new URL('../../../package.json', import.meta.url);
+
+const ABOUT = `
+Examples:
+  $ bosun run ./crawl.mjs ~/src > results.jsonl     a module that schedules tasks
+  $ ls | bosun map node:path#extname                a function, applied to every line
+  $ bosun help map                                  all about one command
+
+Exit codes: 0 all is well, 1 a task failed, 2 the command line is wrong, 130 Ctrl-C, 143 SIGTERM.
+The first Ctrl-C asks running tasks to stop, the second kills them.`;
+
+const ABOUT_RUN = `
+The default export is called here, as fn(manager, ...args), and schedules tasks. What they send with sendMessage() is
+printed on standard output, one line of JSON each; failures, progress and the summary go to standard error.
+Arguments that begin with a dash come behind --.
+
+Examples:
+  $ bosun run ./crawl.mjs ~/src > results.jsonl
+  $ bosun run --workers 8 --priority-levels 3 ./index.mjs -- --depth 3
+  $ bosun run --json ./nightly.mjs 2> summary.json | gzip > messages.gz`;
+
+const ABOUT_MAP = `
+Each input, or each line of standard input when there are none, becomes one call fn(input) in some worker. Results are
+printed in the order of the inputs, one line of JSON each, in constant memory however long the input is.
+
+Examples:
+  $ ls | bosun map node:path#extname
+  $ find . -name '*.png' | bosun map ./resize.mjs#thumbnail --workers 4 --keep-going
+  $ bosun map --json ./fetch.mjs https://nodejs.org https://www.debian.org
+  $ bosun map ./parse.mjs *.log | bosun map --from-json --unordered ./store.mjs`;
+
+/** Does what the command line says; resolves with the exit code, never rejects. */
+export async function bosun(argv: readonly string[]): Promise<ExitCode> {
+  let code: ExitCode = EXIT.OK;
+  const program = describe((result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+    return code;
+  } catch (error) {
+    // Commander has printed its own already, help and version too.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.OK : EXIT.USAGE;
+    complain(error);
+    return error instanceof UsageError ? EXIT.USAGE : EXIT.FAILED;
+  }
+}
+
+function describe(ended: (code: ExitCode) => void): Command {
+  const { version, description } = JSON.parse(readFileSync(MANIFEST, 'utf8')) as Record<string, string>;
+  const program = new Command('bosun')
+    .description(description ?? '')
+    .version(version ?? '', '-V, --version')
+    .helpOption('-h, --help', 'say what there is')
+    .addHelpText('after', ABOUT)
+    .exitOverride()
+    .configureOutput({
+      outputError: (text, write) =>
+        write(text.replace(/^error: (unknown option .*)/, `$1${DASH_HINT}`).replace(/^(error: )?/, 'bosun: ')),
+    });
+  // The commands are loaded when they are called: help needs no native binary.
+  const run = program
+    .command('run')
+    .summary('call a module that schedules tasks, and print their messages')
+    .description("Calls a module's default export with a manager, and prints what its tasks send.")
+    .argument('<module>', 'a path, a URL or a package')
+    .argument('[args...]', 'passed to the function, as strings')
+    .option('-p, --priority-levels <n>', 'levels of urgency, 0 the most urgent (default: 2)', wholeNumber)
+    .addHelpText('after', ABOUT_RUN)
+    .action(async (module: string, args: string[], options: RunOptions) => {
+      ended(await (await import('./run.js')).run(module, args, options));
+    });
+  const map = program
+    .command('map')
+    .summary('apply an exported function to every argument or line, in parallel')
+    .description('Applies an exported function to every input, in parallel.')
+    .argument('<module[#export]>', 'a path, a URL or a package; its default export unless named')
+    .argument('[inputs...]', 'one call each; the lines of standard input unless given')
+    .option('-k, --keep-going', 'go on when an input fails, and exit with 1 at the end')
+    .option('-u, --unordered', 'print results as they come')
+    .option('--from-json', 'each input is JSON, not a plain string')
+    .option(
+      '--window <n>',
+      'inputs under way at a time, unprinted results included (default: 128 per worker)',
+      wholeNumber,
+    )
+    .addHelpText('after', ABOUT_MAP)
+    .action(async (target: string, inputs: string[], options: MapOptions) => {
+      ended(await (await import('./map.js')).map(target, inputs, options));
+    });
+  for (const command of [run, map]) withCommonOptions(command);
+  return program;
+}
+
+const DASH_HINT = ' (arguments that begin with a dash come behind --)';
+
+/** The options that a {@link CommonOptions} has. */
+function withCommonOptions(command: Command): void {
+  command
+    .option('-w, --workers <n>', 'the most processes at a time (default: twice the cores)', wholeNumber)
+    .option('--setup <module[#export]>', 'called in each worker before its first task; extends ctx.session')
+    .option('--log-directory <path>', 'one log file per worker there, worker-<n>.log')
+    .option('--json', 'for programs: failures and the summary as JSON on standard error, no progress')
+    .option('--no-progress', 'no progress line; there is none either when standard error is no terminal')
+    .option('-q, --quiet', 'neither progress nor summary; failures only')
+    .helpOption('-h, --help', 'say what it does');
+}
+
+function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('A whole number is needed.');
+  return Number(text);
+}
