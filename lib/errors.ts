@@ -1,6 +1,6 @@
 // Every error class of bosun. Each has a `code` that never changes; the README's table says what to do about it.
 
-import { inspect } from 'node:util';
+import { describe, look } from './describe.js';
 
 /** The stable codes; compare `error.code`, never the message. */
 export type ErrorCode =
@@ -115,7 +115,7 @@ export class WorkerException extends BosunError {
   override toString(): string {
     const { cause } = this;
     if (cause === undefined) return this.stack ?? this.message;
-    return `${this.name}: ${this.message}\n${cause instanceof Error ? inspect(cause) : String(cause)}`;
+    return `${this.name}: ${this.message}\n${cause instanceof Error ? look(cause) : describe(cause)}`;
   }
 }
 

@@ -38,8 +38,8 @@ export interface NativeParentGuard {
 export interface NativeDispatcher {
   submit(records: Uint8Array, length: number): void;
   cancel(ticket: number): number;
-  settleLost(slot: number, cancelled: boolean): boolean;
-  open(worker: number): [connection: number, parentEnd: number, childEnd: number, page: number];
+  settleLost(slot: number, dropped: boolean): number;
+  open(worker: number): [connection: number, reader: number, writer: number, childEnd: number, page: number];
   sendHello(connection: number, configuration: Uint8Array): void;
   sendClose(connection: number, abort: boolean): void;
   receive(connection: number, chunk: Uint8Array): number;
@@ -85,6 +85,10 @@ export interface Native {
   readonly FrameDecoder: new (maxFrameBytes: number) => NativeFrameDecoder;
   readonly ParentGuard: new (socket: number) => NativeParentGuard;
   readonly StatusPage: new (descriptor: number) => NativeStatusPage;
+  /** For descriptors that the addon has opened. */
+  closeDescriptor(descriptor: number): void;
+  /** Waits for room; false when nothing could be written for `patienceMs`, or the reader is gone. */
+  writeFully(descriptor: number, bytes: Uint8Array, patienceMs: number): boolean;
   /** A priority queue that any thread of this process can use by its handle, a number; 0 when the table is full. */
   queueOpen(levels: number): number;
   /** @throws StaleHandleError for a closed one, as all below. */

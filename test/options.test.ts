@@ -4,7 +4,14 @@ import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
-import { DataCloneError, ProcessManager, type ProcessManagerOptions, Task, withManager } from '../lib/index.js';
+import {
+  type BosunError,
+  DataCloneError,
+  ProcessManager,
+  type ProcessManagerOptions,
+  Task,
+  withManager,
+} from '../lib/index.js';
 import { Boom, Hello, Say, UntilAborted } from './fixtures/tasks.js';
 
 const TASKS = new URL('./fixtures/tasks.js', import.meta.url);
@@ -141,18 +148,16 @@ describe('the options of a ProcessManager', () => {
     assert.deepEqual([messages, received, discarded], [0, 1, 1]);
   });
 
-  test('maxFrameBytes ends a worker that sends more, and only its task', async (t) => {
+  test('maxFrameBytes fails a task whose result is longer, and spares its worker', async (t) => {
     const manager = makeManager(t, { maxFrameBytes: 4096 });
-    const warned = once(process, 'warning');
-    const long = manager.run(target('echo'), ['x'.repeat(3_000)]);
-    assert.equal((await long) as string, 'x'.repeat(3_000));
-    const tooLong = manager.run(
-      { module: new URL('./fixtures/session-tasks.js', import.meta.url), export: 'long' },
-      [9_000],
-    );
-    await assert.rejects(tooLong, { code: 'ERR_BOSUN_WORKER_LOST' });
-    assert.match(String((await warned)[0]), /above maxFrameBytes/);
-    assert.equal(await manager.run(target('add'), [1, 2]), 3);
+    const pid = await manager.run(target('pid'));
+    assert.equal(await manager.run(target('echo'), ['x'.repeat(3_000)]), 'x'.repeat(3_000));
+    const long = { module: new URL('./fixtures/session-tasks.js', import.meta.url), export: 'long' };
+    await assert.rejects(manager.run(long, [9_000]), ({ cause }: { cause: BosunError }) => {
+      assert.equal(cause.code, 'ERR_BOSUN_FRAME_TOO_LARGE');
+      return true;
+    });
+    assert.equal(await manager.run(target('pid')), pid);
   });
 });
 

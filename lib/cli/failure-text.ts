@@ -1,6 +1,7 @@
 // Errors as people read them, on standard error.
 
 import { inspect } from 'node:util';
+import { describe } from '../describe.js';
 import { BosunError, WorkerException } from '../errors.js';
 import { UsageError } from './exit-code.js';
 import { type Palette, paletteOf } from './paint.js';
@@ -29,7 +30,7 @@ export function failureText(error: unknown, paint: Palette): string {
 /** One line. */
 export function shortFailure(error: unknown): string {
   const cause = error instanceof WorkerException && error.cause !== undefined ? error.cause : error;
-  return oneLine(cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause));
+  return oneLine(describe(cause));
 }
 
 /** As much of a text as is good on one line. */

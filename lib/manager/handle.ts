@@ -1,5 +1,6 @@
 // What the owner of a manager holds of a scheduled task.
 
+import { describe } from '../describe.js';
 import { CancellationError } from '../errors.js';
 import type { TaskHandle } from '../task/manager.js';
 import type { Task } from '../task/task.js';
@@ -63,6 +64,5 @@ export class ScheduledTask<R> implements TaskHandle<R>, ScheduledWaiter {
 /** The reason that `cancel` was given becomes the error's cause. */
 function withReason(outcome: Outcome, reason: unknown): Outcome {
   if (reason === undefined || !(outcome.error instanceof CancellationError)) return outcome;
-  const message = reason instanceof Error ? reason.message : String(reason);
-  return { error: new CancellationError(`the task was cancelled: ${message}`, { cause: reason }) };
+  return { error: new CancellationError(`the task was cancelled: ${describe(reason)}`, { cause: reason }) };
 }

@@ -1,5 +1,6 @@
 // The messages and failures of all tasks, for one reader.
 
+import { describe } from '../describe.js';
 import { WorkerException } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import type { WorkerId } from '../task/context.js';
@@ -11,6 +12,8 @@ import { type DispatchRecord, RECORD, RecordReader } from './records.js';
 /** What the inbox asks its manager. */
 export interface InboxOwner {
   readonly throwOnError: boolean;
+  /** True when nobody will ever read it. */
+  readonly discards: boolean;
   /** True when no task is left. */
   idle(): boolean;
   /** Called after messages were read: senders may be waiting for room. */
@@ -77,7 +80,9 @@ export class Inbox {
 
   /** The record in the inbox of this task's failure stands for `error`. */
   know(id: number, error: WorkerException): void {
-    this.#known.set(id, error);
+    if (!this.#owner.discards) this.#known.set(id, error);
+    // There will be no record of it.
+    else if (this.#errors.length < KEPT_ERRORS) this.#errors.push(error);
   }
 
   wake(): void {
@@ -128,9 +133,8 @@ export class Inbox {
 /** The error of a task that failed in a worker. */
 export function toWorkerException(record: DispatchRecord, pid: number | undefined): WorkerException {
   const { name: taskName, error: cause } = decodeFailure(record.bytes.subarray(record.start, record.end));
-  const what = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
   const where = pid === undefined ? `worker ${record.worker}` : `worker ${record.worker} (pid ${pid})`;
-  return new WorkerException(`task ${record.id} '${taskName}' failed in ${where}: ${what}`, {
+  return new WorkerException(`task ${record.id} '${taskName}' failed in ${where}: ${describe(cause)}`, {
     cause,
     taskName,
     taskId: record.id,

@@ -1,5 +1,6 @@
 // A manager on this thread: no processes, no surprises. For tests of code that takes a Manager.
 
+import { describe } from '../describe.js';
 import { CancellationError, NotPortableError, WorkerException } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
 import { createLogger } from '../runtime/log.js';
@@ -104,7 +105,7 @@ export class LocalManager implements Manager {
   }
 
   #report({ id, task }: ScheduledTask<unknown>, cause: unknown): WorkerException {
-    const message = `task ${id} '${task.name}' failed: ${cause instanceof Error ? cause.message : String(cause)}`;
+    const message = `task ${id} '${task.name}' failed: ${describe(cause)}`;
     const error = new WorkerException(message, { cause, taskName: task.name, taskId: id, pid: process.pid });
     this.#inbox.push(error);
     return error;

@@ -4,7 +4,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { ExitDetails } from '../errors.js';
-import type { NativeDispatcher } from '../native.js';
+import { type NativeDispatcher, native } from '../native.js';
 import type { WorkerConfiguration } from '../runtime/configuration.js';
 import type { WorkerId } from '../task/context.js';
 import { encodePayload } from '../wire/payload.js';
@@ -30,7 +30,9 @@ export class Member {
   readonly worker: WorkerId;
   readonly connection: number;
   readonly life: ProcessWorker;
+  /** What the worker says. */
   readonly socket: Socket;
+  readonly #writer: Socket;
   /** To be settled when the exit is known. */
   readonly lost: LostTask[] = [];
   /** What its set-up threw. */
@@ -45,10 +47,16 @@ export class Member {
   /** Starts it. @throws the system's error when there are no descriptors left. */
   constructor(worker: WorkerId, dispatcher: NativeDispatcher, settings: ManagerSettings) {
     this.worker = worker;
-    const [connection, parentEnd, childEnd, page] = dispatcher.open(worker);
+    const [connection, reader, writer, childEnd, page] = dispatcher.open(worker);
     this.connection = connection;
-    this.socket = new Socket({ fd: parentEnd, readable: true, writable: true });
-    this.socket.unref();
+    // Two sockets over one connection: a worker that is gone makes writing fail, and what it had sent is still to be read.
+    this.socket = new Socket({ fd: reader, readable: true, writable: false });
+    this.#writer = new Socket({ fd: writer, readable: false, writable: true });
+    for (const socket of [this.socket, this.#writer]) {
+      socket.unref();
+      // A dead peer is the end of the stream, however the system puts it.
+      socket.on('error', () => {});
+    }
     let log: number | undefined;
     try {
       if (settings.logDirectory !== undefined) log = openLog(settings.logDirectory, worker);
@@ -60,37 +68,50 @@ export class Member {
         env: settings.env,
       });
     } catch (error) {
-      this.socket.destroy();
+      this.destroy();
       dispatcher.disconnect(connection);
       throw error;
     } finally {
       // The child has its own copies; with ours open its death would never be seen as the end of the stream.
-      for (const descriptor of [childEnd, page, log]) if (descriptor !== undefined) closeSync(descriptor);
+      native.closeDescriptor(childEnd);
+      native.closeDescriptor(page);
+      if (log !== undefined) closeSync(log);
     }
     this.gone = this.#watchEnd();
     const configuration: WorkerConfiguration = {
       worker,
       levels: settings.levels,
+      maxFrameBytes: settings.maxFrameBytes,
       logFile: log !== undefined,
       ...(settings.setup !== undefined && { setup: settings.setup }),
     };
     dispatcher.sendHello(connection, encodePayload(configuration));
   }
 
+  write(bytes: Buffer): void {
+    // The worker may have gone between the dispatch and this; its tasks are accounted for at its end.
+    if (this.#writer.writable) this.#writer.write(bytes);
+  }
+
+  /** Ends the connection at once, whatever is left to read. */
+  destroy(): void {
+    this.socket.destroy();
+    this.#writer.destroy();
+  }
+
   async #watchEnd(): Promise<ExitDetails> {
     const { life, socket } = this;
-    // A dead peer is the end of the stream, however the system puts it.
-    socket.on('error', () => {});
     let timer: NodeJS.Timeout | undefined;
     const closed = new Promise<void>((resolve) => {
       socket.once('close', () => {
         resolve();
+        this.#writer.destroy();
         if (life.state !== 'dead') timer = setTimeout(() => void life.kill(), EXIT_AFTER_EOF_MS);
       });
     });
     const exit = await life.exited;
     clearTimeout(timer);
-    timer = setTimeout(() => socket.destroy(), READ_AFTER_EXIT_MS);
+    timer = setTimeout(() => this.destroy(), READ_AFTER_EXIT_MS);
     await closed;
     clearTimeout(timer);
     return exit;

@@ -17,7 +17,9 @@ import { specName, toSpec } from '../task/spec.js';
 import { choosePriority } from '../task/target.js';
 import type { Task } from '../task/task.js';
 import { decodeFailure } from '../wire/failure.js';
+import { checkFrameSize, TASK_FIELDS } from '../wire/frame.js';
 import { encodePayload } from '../wire/payload.js';
+import { announce } from './announce.js';
 import { ClosePolicy, type CloseReport, STRICTNESS } from './close.js';
 import { listensToTasks, type ProcessManagerEvents } from './events.js';
 import { ScheduledTask } from './handle.js';
@@ -44,6 +46,7 @@ const STUCK_MS = 2;
 
 /** Tasks that are collected before they are handed over; a long loop of `run` must not hold the workers up. */
 const TURN_TASKS = 512;
+const TURN_BYTES = 1024 * 1024;
 
 /**
  * A scheduler over worker processes.
@@ -76,7 +79,10 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
   #inTurn = false;
   #reporting = false;
   #stuckTimer: NodeJS.Timeout | undefined;
+  /** False while this process is kept up. */
   #wasIdle = true;
+  /** True from the first task on until `drain`. */
+  #hadTasks = false;
   #failure: WorkerStartError | undefined;
   #readyWaiters: { resolve(): void; reject(reason: Error): void }[] = [];
 
@@ -97,6 +103,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     this.#counts = new CountReader(this.#dispatcher, levels);
     this.#inbox = new Inbox(this.#dispatcher, {
       throwOnError: settings.throwOnError,
+      discards: settings.discardMessages,
       idle: () => this.tasksLeft === 0,
       read: () => this.#requestTurn(),
       pidOf: (worker) => this.#workers.pidOf(worker),
@@ -136,13 +143,14 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
    * @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a level that does not exist.
    * @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when a worker could not rebuild the task.
    * @throws DataCloneError (ERR_BOSUN_DATA_CLONE) when a field or an argument cannot travel.
+   * @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) for a task above `maxFrameBytes`.
    * @throws ManagerClosedError (ERR_BOSUN_MANAGER_CLOSED)
    */
   schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
     this.#assertOpen();
     const spec = toSpec(task);
     const level = choosePriority(priority, task.priority, this.#settings.levels);
-    const payload = encodeSpec(spec);
+    const payload = this.#checkSize(encodeSpec(spec));
     const handle = new ScheduledTask<R>(this.#submissions.lastId + 1, task, this.#cancel);
     handle.ticket = this.#submissions.add(level, FLAG_INBOX_ERRORS, payload, handle, specName(spec));
     this.#submitted();
@@ -161,7 +169,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const level = choosePriority(ownOptions(options, 'the options of run').priority, undefined, this.#settings.levels);
     let payload: Uint8Array;
     try {
-      payload = encodeSpec(['f', '', module, exportName, args]);
+      payload = this.#checkSize(encodeSpec(['f', '', module, exportName, args]));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -252,9 +260,15 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     if (this.#shutdown.policy !== undefined) throw new ManagerClosedError();
   }
 
+  #checkSize(payload: Uint8Array): Uint8Array {
+    checkFrameSize('the task', TASK_FIELDS + payload.byteLength, this.#settings.maxFrameBytes);
+    return payload;
+  }
+
   #submitted(): void {
+    this.#hadTasks = true;
     if (this.#wasIdle) this.#holdProcess();
-    if (this.#submissions.pending >= TURN_TASKS) this.#turn();
+    if (this.#submissions.pending >= TURN_TASKS || this.#submissions.pendingBytes >= TURN_BYTES) this.#turn();
     else this.#requestTurn();
   }
 
@@ -288,15 +302,19 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
       return;
     }
     this.#inTurn = true;
-    this.#setReports(listensToTasks(this));
-    this.#submissions.flush();
-    this.#dispatcher.turn(this.#workers.write);
-    for (let record = this.#completions.next(); record !== undefined; record = this.#completions.next()) {
-      this.#onRecord(record);
+    try {
+      this.#setReports(listensToTasks(this));
+      this.#submissions.flush();
+      this.#dispatcher.turn(this.#workers.write);
+      for (let record = this.#completions.next(); record !== undefined; record = this.#completions.next()) {
+        this.#onRecord(record);
+      }
+      if (this.#shutdown.policy !== undefined && !this.#inbox.hasReader) this.#inbox.discard();
+      this.#inbox.wake();
+    } finally {
+      // Nothing above should throw; if it does, the next turn must still be one.
+      this.#inTurn = false;
     }
-    if (this.#shutdown.policy !== undefined && !this.#inbox.hasReader) this.#inbox.discard();
-    this.#inbox.wake();
-    this.#inTurn = false;
     this.#afterTurn();
   }
 
@@ -314,7 +332,10 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
       if (!this.#wasIdle && this.#readyWaiters.length === 0 && this.#shutdown.policy === undefined) {
         this.#wasIdle = true;
         this.#keepAlive.set(false);
-        this.emit('drain');
+      }
+      if (this.#hadTasks) {
+        this.#hadTasks = false;
+        announce(this, 'drain');
       }
       this.#shutdown.wake();
       return;
@@ -368,15 +389,15 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     if (this.#workers.alive >= this.#settings.minWorkers) {
       for (const { resolve } of this.#readyWaiters.splice(0)) resolve();
     }
-    this.emit('worker:start', { worker: member.worker, pid: member.life.pid });
+    announce(this, 'worker:start', { worker: member.worker, pid: member.life.pid });
   }
 
   #onExited(member: Member, exit: ExitDetails): void {
     this.#settlement.lose(member, exit);
     const { worker, life, tasksEnded } = member;
-    this.emit('worker:exit', { worker, pid: life.pid, tasksEnded, ...exit });
     // The place of one that was set up is taken at once; `failed` looks after those that never are.
     if (!this.#shutdown.dropping) this.#workers.grow(this.#settings.minWorkers);
+    announce(this, 'worker:exit', { worker, pid: life.pid, tasksEnded, ...exit });
   }
 
   #onFailed(error: WorkerStartError): void {

@@ -5,6 +5,7 @@ import { CancellationError, type ExitDetails, QueueFullError, WorkerException, W
 import type { NativeDispatcher } from '../native.js';
 import { specName, type TaskSpec } from '../task/spec.js';
 import { decodePayload } from '../wire/payload.js';
+import { announce } from './announce.js';
 import type { ProcessManagerEvents } from './events.js';
 import { type Inbox, toWorkerException } from './inbox.js';
 import type { LostTask, Member } from './member.js';
@@ -22,6 +23,9 @@ export interface SettlementParts {
   /** Why tasks are dropped now; undefined while they are dropped one by one, by their own `cancel`. */
   dropReason(): Error | undefined;
 }
+
+/** As in native/dispatch/dispatcher.h. */
+const LOST_OUTCOME = { UNKNOWN: 0, FAILED: 1, CANCELLED: 2 } as const;
 
 /** What is known of the run that ended. */
 type Ended = Pick<DispatchRecord, 'id' | 'ticket' | 'worker' | 'level' | 'runUs'>;
@@ -60,8 +64,10 @@ export class Settlement {
   lose({ worker, life, lost }: Member, exit: ExitDetails): void {
     const { dispatcher, inbox } = this.#parts;
     for (const task of lost) {
-      const dropped = this.#parts.dropReason() !== undefined;
-      if (!dropped) {
+      // First: a listener or a promise that learns of the end may look at the counts, or use the ticket again.
+      const ended = dispatcher.settleLost(task.slot, this.#parts.dropReason() !== undefined);
+      // Of a cancelled one the dispatcher says so itself, by a record.
+      if (ended === LOST_OUTCOME.FAILED) {
         const error = lostError(task, worker, life.pid, exit);
         if (task.ticket === NO_TICKET) {
           inbox.know(task.id, error);
@@ -69,8 +75,6 @@ export class Settlement {
         }
         this.#settle({ ...task, worker, runUs: 0 }, { error });
       }
-      // Of a dropped one the dispatcher says so itself, by a record.
-      dispatcher.settleLost(task.slot, dropped);
     }
   }
 
@@ -79,7 +83,13 @@ export class Settlement {
       case RECORD.VALUE:
         // Nobody waits for the result of a task that another task scheduled.
         if (record.ticket === NO_TICKET) return { value: undefined };
-        return { value: decodePayload(record.bytes, record.start, record.end) };
+        try {
+          return { value: decodePayload(record.bytes, record.start, record.end) };
+        } catch (cause) {
+          const { id: taskId, worker } = record;
+          const details = { cause, taskId, pid: this.#parts.workers.pidOf(worker) };
+          return { error: new WorkerException(`the result of task ${taskId} cannot be decoded`, details) };
+        }
       case RECORD.ERROR:
         return { error: toWorkerException(record, this.#parts.workers.pidOf(record.worker)) };
       case RECORD.FULL:
@@ -113,7 +123,7 @@ export class Settlement {
     if (events.listenerCount(event) === 0) return;
     const known = name ?? (error instanceof WorkerException ? error.taskName : undefined);
     const details = { id, name: known, priority: level, worker, runMs: runUs / 1000 };
-    events.emit(event, error === undefined ? details : { ...details, error });
+    announce(events, event, error === undefined ? details : { ...details, error });
   }
 }
 

@@ -23,6 +23,10 @@ export class Shutdown {
   #policy: ClosePolicy | undefined;
   #report: Promise<CloseReport> | undefined;
   #wake: (() => void) | undefined;
+  /** JOIN becomes KILL at the earliest time that any call has asked for. */
+  readonly #timers: NodeJS.Timeout[] = [];
+  #cancelGrace: number | undefined;
+  #finished = false;
 
   constructor(parts: ShutdownParts) {
     this.#parts = parts;
@@ -39,10 +43,15 @@ export class Shutdown {
   }
 
   close(policy: ClosePolicy, timeout: number | undefined): Promise<CloseReport> {
+    if (this.#finished && this.#report !== undefined) return this.#report;
+    if (timeout !== undefined && policy === ClosePolicy.JOIN) {
+      this.#timers.push(setTimeout(() => this.#escalate(ClosePolicy.KILL), timeout));
+    }
+    if (timeout !== undefined && policy === ClosePolicy.CANCEL) this.#cancelGrace ??= timeout;
     const current = this.#policy;
     if (this.#report === undefined) {
       this.#policy = policy;
-      this.#report = this.#run(timeout);
+      this.#report = this.#run();
     } else if (current !== undefined && STRICTNESS.indexOf(policy) > STRICTNESS.indexOf(current)) {
       this.#escalate(policy);
     }
@@ -61,31 +70,28 @@ export class Shutdown {
     this.wake();
   }
 
-  async #run(timeout: number | undefined): Promise<CloseReport> {
+  async #run(): Promise<CloseReport> {
     const started = performance.now();
     const parts = this.#parts;
     parts.begin();
-    if (this.#policy === ClosePolicy.JOIN) await this.#join(timeout);
+    if (this.#policy === ClosePolicy.JOIN) await this.#join();
     else parts.drop();
     // JOIN may have become something stricter meanwhile.
     const policy = this.#policy as ClosePolicy;
     if (policy !== ClosePolicy.JOIN) parts.endReaders();
-    const workers = await parts.stopWorkers(
-      policy,
-      policy === ClosePolicy.CANCEL ? (timeout ?? parts.grace) : parts.grace,
-    );
+    const workers = await parts.stopWorkers(policy, this.#cancelGrace ?? parts.grace);
+    this.#finished = true;
+    for (const timer of this.#timers) clearTimeout(timer);
     const counts = parts.finish();
     return { policy: this.#policy as ClosePolicy, ...counts, workers, durationMs: performance.now() - started };
   }
 
-  /** Waits until nothing is left, the time is up, or a stricter policy is asked for. */
-  async #join(timeout: number | undefined): Promise<void> {
-    const timer = timeout === undefined ? undefined : setTimeout(() => this.#escalate(ClosePolicy.KILL), timeout);
+  /** Waits until nothing is left, or a stricter policy is asked for. */
+  async #join(): Promise<void> {
     while (this.#policy === ClosePolicy.JOIN && this.#parts.tasksLeft() > 0) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    clearTimeout(timer);
   }
 }

@@ -45,6 +45,10 @@ export class Submissions {
     return this.#pending;
   }
 
+  get pendingBytes(): number {
+    return this.#writer.length;
+  }
+
   /** The number of the task that was added last. */
   get lastId(): number {
     return this.#ids;
@@ -52,11 +56,12 @@ export class Submissions {
 
   /** Appends a task; the payload is copied. Returns its ticket. */
   add(level: number, flags: number, payload: Uint8Array, waiter: Waiter, name: string): number {
+    // First: it is the only thing here that can fail.
+    const at = this.#writer.reserve(FIELDS + payload.byteLength);
     const ticket = this.#free.pop() ?? this.#waiters.length;
     this.#waiters[ticket] = waiter;
     this.#names[ticket] = name;
     this.#ids += 1;
-    const at = this.#writer.reserve(FIELDS + payload.byteLength);
     const { buffer } = this.#writer;
     putU32(buffer, at, payload.byteLength);
     putU32(buffer, at + 4, ticket);

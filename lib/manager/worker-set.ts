@@ -62,6 +62,7 @@ export class WorkerSet {
   readonly #pids = new Map<WorkerId, number>();
   #numbers = 0;
   #failedStarts = 0;
+  #pauseUntil = 0;
   #stopping = false;
 
   constructor(dispatcher: NativeDispatcher, settings: ManagerSettings, owner: WorkerSetOwner) {
@@ -91,9 +92,7 @@ export class WorkerSet {
 
   /** Writes what the dispatcher has for a worker. */
   readonly write = (connection: number, bytes: Buffer): void => {
-    const member = this.#members.get(connection);
-    // The worker may have gone between the dispatch and this write; its tasks are accounted for at its end.
-    if (member?.socket.writable) member.socket.write(bytes);
+    this.#members.get(connection)?.write(bytes);
   };
 
   pidOf(worker: WorkerId): number | undefined {
@@ -123,6 +122,8 @@ export class WorkerSet {
 
   /** Starts workers until there are `count`, no more than the settings allow. */
   grow(count: number): void {
+    // Those that are there go on while more cannot be had.
+    if (this.alive > 0 && performance.now() < this.#pauseUntil) return;
     while (!this.#stopping && this.#members.size < Math.min(count, this.#settings.workers)) {
       try {
         this.#start();
@@ -161,7 +162,7 @@ export class WorkerSet {
     process.emitWarning(`worker ${member.worker} (pid ${member.life.pid}) sent ${FAULTS[fault]}: it is killed`, {
       code: 'BOSUN_W002',
     });
-    member.socket.destroy();
+    member.destroy();
     void member.life.kill();
   }
 
@@ -191,7 +192,8 @@ export class WorkerSet {
 
   #startFailed(what: string, cause: unknown): void {
     this.#failedStarts += 1;
-    if (this.#failedStarts < START_ATTEMPTS) return;
+    this.#pauseUntil = performance.now() + RETRY_START_MS * 2 ** Math.min(this.#failedStarts, 10);
+    if (this.#failedStarts < START_ATTEMPTS || this.alive > 0) return;
     this.#stopping = true;
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
     const { setup } = this.#settings;

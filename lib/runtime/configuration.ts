@@ -5,6 +5,7 @@ import type { TargetReference } from '../task/task.js';
 export interface WorkerConfiguration {
   readonly worker: number;
   readonly levels: number;
+  readonly maxFrameBytes: number;
   /** Called once before the first task; what it returns is laid onto the session. */
   readonly setup?: TargetReference;
   /** Standard output and error are a log file: give every line a time and a level. */

@@ -1,12 +1,20 @@
 // A worker's end of the connection to its manager: frames in and out, in batches.
 
-import { writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { ManagerClosedError } from '../errors.js';
 import { type NativeFrameDecoder, native } from '../native.js';
 import { CloseRequest } from '../task/manager.js';
 import { ByteWriter, getU32, putU32 } from '../wire/byte-writer.js';
-import { DEFAULT_MAX_FRAME_BYTES, decodeChunk, FRAME } from '../wire/frame.js';
+import {
+  checkFrameSize,
+  DEFAULT_MAX_FRAME_BYTES,
+  DONE_FIELDS,
+  decodeChunk,
+  FRAME,
+  SCHEDULE_FIELDS,
+  TASK_FIELDS,
+} from '../wire/frame.js';
+import { Outbox } from './outbox.js';
 
 /** A task as it arrived. */
 export interface Job {
@@ -25,10 +33,6 @@ export const DONE_STATUS = { VALUE: 0, ERROR: 1, CANCELLED: 2 } as const;
 /** Batches are written when they reach this size, even while tasks wait. */
 const FLUSH_BYTES = 48 * 1024;
 
-const TASK_FIELDS = 16;
-const DONE_FIELDS = 9;
-const SCHEDULE_FIELDS = 4;
-
 interface Receipt {
   readonly number: number;
   readonly resolve: () => void;
@@ -36,9 +40,10 @@ interface Receipt {
 }
 
 export class Link {
-  readonly #descriptor: number;
   readonly #socket: Socket;
-  readonly #decoder: NativeFrameDecoder = new native.FrameDecoder(DEFAULT_MAX_FRAME_BYTES);
+  readonly #outbox: Outbox;
+  // The manager has checked what it sends.
+  readonly #decoder: NativeFrameDecoder = new native.FrameDecoder(Number.MAX_SAFE_INTEGER);
   readonly #out = new ByteWriter();
   #jobs: Job[] = [];
   #head = 0;
@@ -48,6 +53,8 @@ export class Link {
   #messages = 0;
   #receipts: Receipt[] = [];
 
+  /** The longest body that the manager accepts; known from its hello on. */
+  maxFrameBytes = DEFAULT_MAX_FRAME_BYTES;
   /** Called with the sequence number of a task that is to stop. */
   onCancel: (sequence: number) => void = () => {};
   /** Called once, as soon as the manager asks this worker to finish or is gone. */
@@ -56,9 +63,9 @@ export class Link {
   onHello: (configuration: Uint8Array) => void = () => {};
 
   constructor(descriptor: number) {
-    this.#descriptor = descriptor;
     const socket = new Socket({ fd: descriptor, readable: true, writable: true });
     this.#socket = socket;
+    this.#outbox = new Outbox(descriptor, socket);
     socket.on('data', (chunk: Buffer) => this.#receive(chunk));
     // A manager that is gone says so by the end of the stream; the error before it, if any, adds nothing.
     socket.on('error', () => {});
@@ -69,9 +76,9 @@ export class Link {
     return this.#close;
   }
 
-  /** True when more tasks are here: results may wait for company. */
-  get hasNext(): boolean {
-    return this.#head < this.#jobs.length;
+  /** Bytes that wait for company. */
+  get pending(): number {
+    return this.#out.length;
   }
 
   /** The next task that has arrived, if any. */
@@ -88,7 +95,7 @@ export class Link {
 
   /** Resolves when `shift` may give a task, or when the worker is to close. */
   async arrival(): Promise<void> {
-    if (this.hasNext || this.#close !== undefined) return;
+    if (this.#head < this.#jobs.length || this.#close !== undefined) return;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
@@ -98,6 +105,12 @@ export class Link {
     const body = this.#out.frame(FRAME.HELLO, 8, new Uint8Array(0));
     putU32(this.#out.buffer, body, 1);
     putU32(this.#out.buffer, body + 4, pid);
+    this.flush();
+  }
+
+  /** There was nothing to begin: the manager has taken it all back. */
+  idle(): void {
+    this.#out.frame(FRAME.NEXT, 0, new Uint8Array(0));
     this.flush();
   }
 
@@ -115,13 +128,16 @@ export class Link {
     if (this.#out.length >= FLUSH_BYTES) this.flush();
   }
 
+  /** @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) */
   schedule(level: number, number: number, payload: Uint8Array): void {
+    checkFrameSize('the task', TASK_FIELDS + payload.byteLength, this.maxFrameBytes);
     putU32(this.#out.buffer, this.#out.frame(FRAME.SCHEDULE + level, SCHEDULE_FIELDS, payload), number);
     this.#queueFlush();
   }
 
-  /** Resolves when the manager has accepted it. */
+  /** Resolves when the manager has accepted it. @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) */
   message(payload: Uint8Array): Promise<void> {
+    checkFrameSize('the message', payload.byteLength, this.maxFrameBytes);
     if (this.#socket.destroyed) return Promise.reject(new ManagerClosedError('the manager is gone'));
     this.#out.frame(FRAME.MESSAGE, 0, payload);
     this.#queueFlush();
@@ -137,37 +153,24 @@ export class Link {
 
   /** Writes what has been collected. */
   flush(): void {
-    if (this.#out.length > 0 && !this.#socket.destroyed) this.#socket.write(this.#out.take());
+    if (this.#out.length > 0) this.#outbox.write(this.#out.take());
   }
 
-  /**
-   * The last chance of a process that is about to exit: what tasks have finished and sent must not go with it. Nothing
-   * can be added behind bytes that the event loop has yet to write, for it will not turn again.
-   */
+  /** The last chance of a process that is about to exit: what tasks have finished and sent must not go with it. */
   flushSync(): void {
-    if (this.#out.length === 0 || this.#socket.destroyed || this.#socket.writableLength > 0) return;
-    let bytes: Uint8Array = this.#out.take();
-    try {
-      while (bytes.byteLength > 0) bytes = bytes.subarray(writeSync(this.#descriptor, bytes));
-    } catch {
-      // The manager is gone, or reads so slowly that its buffer is full: it will charge these tasks to this worker.
-    }
+    this.#outbox.writeSync(this.#out.take());
   }
 
   /** Writes everything and ends the stream; resolves when the system has taken the last byte. */
   end(): Promise<void> {
     this.flush();
-    if (this.#socket.destroyed) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#socket.once('close', () => resolve());
-      this.#socket.end(() => resolve());
-    });
+    return this.#outbox.end();
   }
 
   #receive(chunk: Buffer): void {
     decodeChunk(this.#decoder, chunk, this.#onFrame);
     const wake = this.#wake;
-    if (wake !== undefined && (this.hasNext || this.#close !== undefined)) {
+    if (wake !== undefined && (this.#head < this.#jobs.length || this.#close !== undefined)) {
       this.#wake = undefined;
       wake();
     }

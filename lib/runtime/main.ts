@@ -27,6 +27,7 @@ const configuration = await new Promise<WorkerConfiguration>((resolve) => {
   link.onHello = (bytes) => resolve(decodePayload(bytes) as WorkerConfiguration);
 });
 
+link.maxFrameBytes = configuration.maxFrameBytes;
 const log = createLogger(configuration.logFile);
 if (configuration.logFile) redirectConsole(log);
 

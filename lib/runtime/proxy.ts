@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { ConnectionResetError, InvalidArgumentError, ProtocolError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
+import type { TaskContext } from '../task/context.js';
 import { encodeSpec } from '../task/encode.js';
 import { CloseRequest, type Manager, type TaskHandle } from '../task/manager.js';
 import { ScheduledElsewhere } from '../task/scheduled-elsewhere.js';
@@ -141,5 +142,6 @@ async function toTask({ type, payload }: Frame): Promise<Task | CloseRequest | n
   if (type !== FRAME.TASK) throw new ProtocolError(`a frame of type ${type} is no answer to a request for a task`);
   if (payload.byteLength === 0) return null;
   const spec = decodePayload(payload) as TaskSpec;
-  return new Task(specName(spec), await revive(spec));
+  const body = await revive(spec);
+  return new Task(specName(spec), (ctx: TaskContext) => body.run(ctx));
 }

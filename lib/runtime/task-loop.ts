@@ -1,15 +1,23 @@
 // Runs the tasks that arrive at a worker, one after the other, until it is to close.
 
-import { DataCloneError, ResultCloneError } from '../errors.js';
+import { describe } from '../describe.js';
+import { FrameTooLargeError, ResultCloneError } from '../errors.js';
 import { runInContext } from '../task/context.js';
 import { revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
 import { encodeFailure } from '../wire/failure.js';
+import { checkFrameSize, DONE_FIELDS } from '../wire/frame.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
 import { DONE_STATUS, type Job, type Link } from './link.js';
 import { RunContext, type RunEnvironment } from './run-context.js';
 
-/** Runs of at most this long may keep their results for company; longer ones send them before the next task begins. */
+/**
+ * What is finished waits for company only while the next tasks are as short as this by experience. Whatever else begins,
+ * a long task or one that was never seen, begins with nothing held back: it may not return.
+ */
 const BATCHED_RUN_US = 100;
+
+/** Of an error that is too long to be sent; maxFrameBytes is at least 1024. */
+const MAX_CUT_CHARS = 100;
 
 const NOTHING = new Uint8Array(0);
 
@@ -22,7 +30,10 @@ export class TaskLoop {
   readonly #claim: Claim;
   /** Tasks that were cancelled before they began here. */
   readonly #cancelled = new Set<number>();
+  /** How long the tasks of a function or class take, a moving average in microseconds. */
+  readonly #experience = new WeakMap<object, number>();
   #last = 0;
+  #refused = false;
   #running: { readonly sequence: number; readonly context: RunContext } | undefined;
 
   constructor(link: Link, environment: RunEnvironment, claim: Claim) {
@@ -45,6 +56,8 @@ export class TaskLoop {
       const job = this.#link.shift();
       if (job === undefined) {
         if (this.#link.closing !== undefined) return;
+        if (this.#refused) this.#link.idle();
+        this.#refused = false;
         this.#link.flush();
         await this.#link.arrival();
       } else if (this.#claim(job.sequence)) {
@@ -58,6 +71,7 @@ export class TaskLoop {
         }
       } else {
         // The manager took it back; another worker has it by now.
+        this.#refused = true;
         this.#cancelled.delete(job.sequence);
       }
     }
@@ -69,9 +83,12 @@ export class TaskLoop {
     this.#running = { sequence: job.sequence, context };
     let started = 0;
     let name = '';
+    let exported: object | undefined;
     const begin = (body: TaskBody): unknown => {
+      exported = body.exported;
+      if (this.#link.pending > 0 && !this.#isShort(exported)) this.#link.flush();
       started = performance.now();
-      return runInContext(context, () => body(context));
+      return runInContext(context, () => body.run(context));
     };
     try {
       const spec = decodePayload(job.bytes, job.start, job.end) as TaskSpec;
@@ -79,6 +96,7 @@ export class TaskLoop {
       const body = revive(spec);
       const outcome = body instanceof Promise ? body.then(begin) : begin(body);
       if (!isThenable(outcome)) {
+        this.#learn(exported, started);
         this.#succeed(job, name, outcome, started);
         return undefined;
       }
@@ -94,22 +112,43 @@ export class TaskLoop {
     }
   }
 
+  #isShort(exported: object | undefined): boolean {
+    return exported !== undefined && (this.#experience.get(exported) ?? Number.POSITIVE_INFINITY) < BATCHED_RUN_US;
+  }
+
+  #learn(exported: object | undefined, started: number): void {
+    if (exported === undefined) return;
+    const runUs = (performance.now() - started) * 1000;
+    const average = this.#experience.get(exported) ?? runUs;
+    this.#experience.set(exported, average + (runUs - average) / 8);
+  }
+
   #succeed(job: Job, name: string, value: unknown, started: number): void {
     let payload: Uint8Array;
     try {
       payload = encodePayload(value, 'result');
+      checkFrameSize('the result', DONE_FIELDS + payload.byteLength, this.#link.maxFrameBytes);
     } catch (error) {
-      const message = error instanceof DataCloneError ? error.message : 'the result cannot be sent to the manager';
-      const failure = encodeFailure(name, new ResultCloneError(message, { cause: error }));
-      this.#end(job, DONE_STATUS.ERROR, failure, started);
+      const failure =
+        error instanceof FrameTooLargeError ? error : new ResultCloneError((error as Error).message, { cause: error });
+      this.#end(job, DONE_STATUS.ERROR, encodeFailure(name, failure), started);
       return;
     }
     this.#end(job, DONE_STATUS.VALUE, payload, started);
   }
 
   #fail(job: Job, name: string, context: RunContext, error: unknown, started: number): void {
-    if (context.stopped) this.#end(job, DONE_STATUS.CANCELLED, NOTHING, started);
-    else this.#end(job, DONE_STATUS.ERROR, encodeFailure(name, error), started);
+    if (context.stopped) {
+      this.#end(job, DONE_STATUS.CANCELLED, NOTHING, started);
+      return;
+    }
+    const { maxFrameBytes } = this.#link;
+    let failure = encodeFailure(name, error);
+    if (DONE_FIELDS + failure.byteLength > maxFrameBytes) {
+      const text = describe(error).slice(0, MAX_CUT_CHARS);
+      failure = encodeFailure(name, new FrameTooLargeError(`an error above maxFrameBytes, cut short: ${text}`));
+    }
+    this.#end(job, DONE_STATUS.ERROR, failure, started);
   }
 
   #end(job: Job, status: number, payload: Uint8Array, started: number): void {

@@ -34,7 +34,11 @@ export function specName(spec: TaskSpec): string {
 }
 
 /** A revived task, ready to run. */
-export type TaskBody = (ctx: TaskContext) => unknown;
+export interface TaskBody {
+  run(ctx: TaskContext): unknown;
+  /** The exported function or class: tasks of one are alike. Undefined for a chain. */
+  readonly exported: object | undefined;
+}
 
 /** @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when a worker could not rebuild the task. */
 export function toSpec(task: Task): TaskSpec {
@@ -82,7 +86,7 @@ export function revive(spec: TaskSpec): TaskBody | Promise<TaskBody> {
 
 function bind(spec: FunctionSpec | ClassSpec, namespace: Readonly<Record<string, unknown>>): TaskBody {
   const exported = functionOf(namespace, spec[2], spec[3]);
-  if (spec[0] === 'f') return () => exported(...spec[4]);
+  if (spec[0] === 'f') return { run: () => exported(...spec[4]), exported };
   if (!(exported.prototype instanceof Task)) {
     throw new NotPortableError(`${spec[3]} of ${spec[2]} is no subclass of this bosun's Task`);
   }
@@ -91,14 +95,15 @@ function bind(spec: FunctionSpec | ClassSpec, namespace: Readonly<Record<string,
   for (const [key, value] of Object.entries(spec[4])) {
     Object.defineProperty(task, key, { value, writable: true, enumerable: true, configurable: true });
   }
-  return (ctx) => task.run(ctx);
+  return { run: (ctx) => task.run(ctx), exported };
 }
 
 async function reviveChain(spec: ChainSpec): Promise<TaskBody> {
   const bodies = await Promise.all(spec[2].map(revive));
-  return async (ctx) => {
+  const run = async (ctx: TaskContext): Promise<unknown[]> => {
     const results: unknown[] = [];
-    for (const body of bodies) results.push(await body(ctx));
+    for (const body of bodies) results.push(await body.run(ctx));
     return results;
   };
+  return { run, exported: undefined };
 }

@@ -3,6 +3,7 @@
 import { HEADER_BYTES, putHeader } from './frame.js';
 
 const FIRST_BYTES = 64 * 1024;
+const MAX_SPARE_BYTES = 64 * 1024 * 1024;
 
 /** Appends records; the caller writes at `reserve()`'s offset into `buffer`, at once: both may change with the next call. */
 export class ByteWriter {
@@ -23,11 +24,13 @@ export class ByteWriter {
       return offset;
     }
     const pending = this.buffer.subarray(this.#start, offset);
-    const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, 2 * (pending.byteLength + bytes)));
+    const needed = pending.byteLength + bytes;
+    // Doubled while that is little: twice a huge one would be more than a Buffer can be.
+    const grown = Buffer.allocUnsafeSlow(Math.max(FIRST_BYTES, Math.min(2 * needed, needed + MAX_SPARE_BYTES)));
     grown.set(pending);
     this.buffer = grown;
     this.#start = 0;
-    this.#end = pending.byteLength + bytes;
+    this.#end = needed;
     return pending.byteLength;
   }
 

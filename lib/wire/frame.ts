@@ -36,6 +36,19 @@ export const HEADER_BYTES = 9;
 /** Frames declared larger than this are refused unless a manager is told otherwise: 256 MiB. */
 export const DEFAULT_MAX_FRAME_BYTES = 256 * 1024 * 1024;
 
+/** The fixed fields at the beginning of bodies between a manager and its own workers, see native/frame/frame.h. */
+export const TASK_FIELDS = 16;
+export const DONE_FIELDS = 9;
+export const SCHEDULE_FIELDS = 4;
+
+/** @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) before anything of `what` is sent. */
+export function checkFrameSize(what: string, bytes: number, maxFrameBytes: number): void {
+  if (bytes <= maxFrameBytes) return;
+  throw new FrameTooLargeError(
+    `${what} is ${bytes} bytes long and maxFrameBytes is ${maxFrameBytes}: raise it, or send a path instead of the data`,
+  );
+}
+
 /** One frame, decoded. */
 export interface Frame {
   readonly type: number;

@@ -39,7 +39,11 @@ export class ProcessWorker extends WorkerLife {
       // Without a pid there will be no exit event.
       if (this.#child.pid === undefined) this.markDead({ exitCode: null, exitSignal: null });
     });
-    this.#child.once('exit', (exitCode, exitSignal) => this.markDead({ exitCode, exitSignal }));
+    this.#child.once('exit', (exitCode, exitSignal) => {
+      // What its tasks have started and left behind; nobody else knows of it.
+      this.#killGroup();
+      this.markDead({ exitCode, exitSignal });
+    });
   }
 
   get pid(): number | undefined {
@@ -49,6 +53,14 @@ export class ProcessWorker extends WorkerLife {
   /** Why the system refused to start it. */
   get spawnError(): Error | undefined {
     return this.#error;
+  }
+
+  #killGroup(): void {
+    try {
+      if (this.pid !== undefined) process.kill(-this.pid, 'SIGKILL');
+    } catch {
+      // Nobody is left of it.
+    }
   }
 
   protected override signal(name: NodeJS.Signals): void {

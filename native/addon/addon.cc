@@ -11,6 +11,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("FrameDecoder", bosun::DefineFrameDecoder(env));
   exports.Set("ParentGuard", bosun::DefineParentGuard(env));
   exports.Set("StatusPage", bosun::DefineStatusPage(env));
+  bosun::DefineDescriptors(env, exports);
   bosun::DefineQueue(env, exports);
   return exports;
 }

@@ -57,7 +57,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
   Napi::Value Submit(const Napi::CallbackInfo& info) {
     constexpr std::size_t kFields = 20;
     ByteSpan bytes = BytesAt(info, 0);
-    bytes = bytes.first(std::min<std::size_t>(U32At(info, 1), bytes.size()));
+    bytes = bytes.first(std::min(static_cast<std::size_t>(NumberAt(info, 1)), bytes.size()));
     while (bytes.size() >= kFields) {
       Submission submission;
       const std::size_t length = Load<std::uint32_t>(bytes.data());
@@ -80,11 +80,13 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     return Napi::Number::New(info.Env(), static_cast<double>(dispatcher_.Cancel(U32At(info, 0))));
   }
 
+  // settleLost(slot, dropped): 0 unknown, 1 failed, 2 cancelled.
   Napi::Value SettleLost(const Napi::CallbackInfo& info) {
-    return Napi::Boolean::New(info.Env(), dispatcher_.SettleLost(U32At(info, 0), BoolAt(info, 1)));
+    return Napi::Number::New(info.Env(), static_cast<double>(dispatcher_.SettleLost(U32At(info, 0), BoolAt(info, 1))));
   }
 
-  // open(worker): [connection, parent's end, child's end, page]; the descriptors are the caller's to close.
+  // open(worker): [connection, parent's end, the same for writing, child's end, page]; the descriptors are the
+  // caller's.
   Napi::Value Open(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     LocalLink link;
@@ -97,11 +99,12 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
       ThrowErrno(env, EMFILE);
       return env.Undefined();
     }
-    Napi::Array result = Napi::Array::New(env, 4);
+    Napi::Array result = Napi::Array::New(env, 5);
     const double values[] = {static_cast<double>(connection), static_cast<double>(link.parent_end.Release()),
+                             static_cast<double>(link.parent_writer.Release()),
                              static_cast<double>(link.child_end.Release()),
                              static_cast<double>(link.page_file.Release())};
-    for (std::uint32_t i = 0; i < 4; ++i) result.Set(i, Napi::Number::New(env, values[i]));
+    for (std::uint32_t i = 0; i < 5; ++i) result.Set(i, Napi::Number::New(env, values[i]));
     return result;
   }
 

@@ -38,16 +38,20 @@ struct Connection {
   double average_us = 0;
   std::uint32_t watched_claim = 0;
   bool watched = false;
-  bool stuck = false;  // tasks were taken back from it: until it answers it gets nothing more to hold back
+  bool stuck = false;  // tasks were taken back from it: it gets nothing more before it says something
 
   std::uint32_t messages_received = 0;
   std::uint32_t messages_accepted = 0;
   std::uint64_t tasks_ended = 0;
 
   std::uint32_t Room() const noexcept {
-    const std::uint32_t limit = stuck ? 1 : window;
-    if (!greeted || closing || in_flight.size() >= limit) return 0;
-    return limit - static_cast<std::uint32_t>(in_flight.size());
+    if (!greeted || closing || stuck || in_flight.size() >= window) return 0;
+    return window - static_cast<std::uint32_t>(in_flight.size());
+  }
+
+  // True when it holds a task that it has not begun.
+  bool HasUnclaimed() const noexcept {
+    return page && !in_flight.empty() && static_cast<std::int32_t>(in_flight.back().sequence - Claimed()) > 0;
   }
 
   // The last sequence number that the worker has claimed. A worker without a page may have started all of them.

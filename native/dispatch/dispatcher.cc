@@ -16,12 +16,16 @@ constexpr bool After(std::uint32_t sequence, std::uint32_t claimed) {
 // In a round over the workers each gets at most this many tasks, so that a burst is spread before it is deep.
 constexpr std::uint32_t kRoundTasks = 8;
 
+// Half a segment of the queue: fewer tombstones are not worth the walk while tasks wait among them.
+constexpr std::uint64_t kCompactAt = 512;
+
 }  // namespace
 
 Dispatcher::Dispatcher(const DispatcherOptions& options) noexcept
     : queue_(options.levels),
       returned_(options.levels),
       waiting_at_(options.levels),
+      tombstones_at_(options.levels),
       max_frame_bytes_(options.max_frame_bytes),
       prefetch_(options.prefetch),
       inbox_mark_(options.inbox_mark) {}
@@ -46,6 +50,7 @@ bool Dispatcher::Enqueue(const Submission& submission, ByteSpan payload) noexcep
   slot.level = static_cast<std::uint8_t>(submission.level);
   slot.flags = submission.flags;
   slot.attempt = 1;
+  slot.order = order_++;
   slot.ticket = submission.ticket;
   slot.id = submission.id;
   ++counts_.accepted;
@@ -69,17 +74,26 @@ CancelOutcome Dispatcher::Cancel(std::uint32_t ticket) noexcept {
   if (ticket >= slot_of_ticket_.size() || slot_of_ticket_[ticket] == kNoSlot) return CancelOutcome::kUnknown;
   const std::uint32_t index = slot_of_ticket_[ticket];
   TaskSlot& slot = slab_[index];
+  // One that was sent ahead and not begun is taken back, and so dropped like any that waits.
+  // relaxed: the dispatcher owns a task that is in flight.
+  if (slot.status.load(std::memory_order_relaxed) == SlotStatus::kSent) {
+    if (Connection* connection = Get(slot.connection)) Recall(*connection);
+  }
   SlotStatus expected = SlotStatus::kQueued;
   // acq_rel: against a Pop that takes the same task; whoever changes the status owns it.
   if (slot.status.compare_exchange_strong(expected, SlotStatus::kCancelled, std::memory_order_acq_rel,
                                           std::memory_order_acquire)) {
     CountWaiting(slot, -1);
+    ++tombstones_;
+    ++tombstones_at_[slot.level];
     Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
     return CancelOutcome::kDropped;
   }
   if (expected != SlotStatus::kSent) return CancelOutcome::kUnknown;
   Connection* connection = Get(slot.connection);
   if (connection == nullptr) return CancelOutcome::kUnknown;
+  slot.flags |= kFlagStopAsked;
+  // It is claimed, or it would have been taken back: no other cancel can overwrite this number while it runs.
   if (connection->page) connection->page->stop.Stop(slot.sequence);
   Store(AppendFrame(connection->output, kCancel, sizeof slot.sequence), slot.sequence);
   MarkDirty(*connection);
@@ -108,14 +122,15 @@ void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, 
     default:
       ++counts_.failed;
       // A lost task's error is the owner's, who has the exit code; the record in the inbox marks its place.
-      if ((slot.flags & kFlagInboxErrors) != 0) {
+      if ((slot.flags & kFlagInboxErrors) != 0 && !discarding_) {
         inbox_.Append(record, kind == RecordKind::kLost ? ByteSpan{} : payload);
       }
       break;
   }
   if (kind != RecordKind::kLost && (slot.ticket != kNoTicket || report_all_)) completions_.Append(record, payload);
   if (slot.ticket != kNoTicket) {
-    slot_of_ticket_[slot.ticket] = kNoSlot;
+    // The owner may have given the ticket to another task already.
+    if (slot_of_ticket_[slot.ticket] == index) slot_of_ticket_[slot.ticket] = kNoSlot;
     slot.ticket = kNoTicket;
   }
   // A cancelled one that is still in the queue keeps its slot as a tombstone until it is popped.
@@ -126,13 +141,14 @@ void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, 
   }
 }
 
-bool Dispatcher::SettleLost(std::uint32_t index, bool cancelled) noexcept {
-  if (!slab_.Has(index)) return false;
+LostOutcome Dispatcher::SettleLost(std::uint32_t index, bool dropped) noexcept {
+  if (!slab_.Has(index)) return LostOutcome::kUnknown;
   // relaxed: only this thread makes a slot lost, or ends that.
-  if (slab_[index].status.load(std::memory_order_relaxed) != SlotStatus::kLost) return false;
+  if (slab_[index].status.load(std::memory_order_relaxed) != SlotStatus::kLost) return LostOutcome::kUnknown;
+  const bool cancelled = dropped || (slab_[index].flags & kFlagStopAsked) != 0;
   --counts_.lost;
   Settle(index, cancelled ? RecordKind::kCancelled : RecordKind::kLost, {}, nullptr, 0);
-  return true;
+  return cancelled ? LostOutcome::kCancelled : LostOutcome::kFailed;
 }
 
 void Dispatcher::CountWaiting(const TaskSlot& slot, int step) noexcept {
@@ -195,7 +211,8 @@ bool Dispatcher::Disconnect(std::uint32_t handle) noexcept {
   const std::unique_ptr<Connection> gone = std::move(entry.connection);
   entry.generation = (entry.generation + 1) & ((1u << (32 - kIndexBits)) - 1);
   if (entry.generation == 0) entry.generation = 1;
-  ReturnUnclaimed(*gone, gone->Claimed());
+  // By the claim word, not by a look at it: a process that still lives must not begin what is given to another.
+  Recall(*gone);
   for (const InFlight& flight : gone->in_flight) {
     TaskSlot& slot = slab_[flight.slot];
     // relaxed: the dispatcher owns a task that is in flight.
@@ -220,6 +237,7 @@ bool Dispatcher::Disconnect(std::uint32_t handle) noexcept {
 Fault Dispatcher::Receive(std::uint32_t handle, ByteSpan bytes) noexcept {
   Connection* connection = Get(handle);
   if (connection == nullptr) return Fault::kStaleConnection;
+  connection->stuck = false;
   Fault fault = Fault::kNone;
   const DecodeResult result = connection->decoder.Push(bytes, [&](std::uint8_t type, ByteSpan body) {
     fault = OnFrame(*connection, type, body);
@@ -247,6 +265,8 @@ Fault Dispatcher::OnFrame(Connection& connection, std::uint8_t type, ByteSpan bo
       completions_.Append(record, body);
       return Fault::kNone;
     }
+    case kNext:  // it found nothing to begin: its tasks had been taken back
+      return Fault::kNone;
     case kHello:
       return Fault::kOutOfPlace;
     default:
@@ -278,7 +298,6 @@ Fault Dispatcher::OnDone(Connection& connection, ByteSpan body) noexcept {
   const std::uint32_t slot = flight->slot;
   in_flight.erase(flight);
   --counts_.sent;
-  connection.stuck = false;
   if (prefetch_ == 0) connection.Learn(run_us);
   ++connection.tasks_ended;
   constexpr RecordKind kKinds[] = {RecordKind::kValue, RecordKind::kError, RecordKind::kCancelled};
@@ -328,7 +347,7 @@ void Dispatcher::DiscardMessages() noexcept {
 }
 
 void Dispatcher::Acknowledge() noexcept {
-  if (!unacknowledged_ || inbox_.count() > inbox_mark_) return;
+  if (!unacknowledged_ || (!discarding_ && inbox_.count() > inbox_mark_)) return;
   unacknowledged_ = false;
   for (Entry& entry : connections_) {
     Connection* connection = entry.connection.get();
@@ -343,6 +362,7 @@ void Dispatcher::Acknowledge() noexcept {
 
 void Dispatcher::Dispatch() noexcept {
   Acknowledge();
+  if (tombstones_ > 0) Compact();
   if (counts_.waiting == 0) return;
   // Idle workers come first, with one task each: nobody waits behind another while some worker has nothing.
   Round(1, true);
@@ -393,7 +413,9 @@ std::uint32_t Dispatcher::Pop() noexcept {
       CountWaiting(slot, -1);
       return index;
     }
-    slab_.Free(index);  // a tombstone
+    --tombstones_;
+    --tombstones_at_[slot.level];
+    slab_.Free(index);
   }
 }
 
@@ -415,14 +437,18 @@ void Dispatcher::Send(Connection& connection, std::uint32_t index) noexcept {
 
 void Dispatcher::Return(std::uint32_t index) noexcept {
   TaskSlot& slot = slab_[index];
-  if (dropping_) {
+  if (dropping_ || (slot.flags & kFlagStopAsked) != 0) {
     Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
     return;
   }
   // release: pairs with the acquire in Cancel and Pop.
   slot.status.store(SlotStatus::kQueued, std::memory_order_release);
   CountWaiting(slot, 1);
-  returned_[slot.level].push_back(index);
+  // Tasks of several workers may return, in any order of workers; they are few.
+  std::vector<std::uint32_t>& stack = returned_[slot.level];
+  auto at = stack.end();
+  while (at != stack.begin() && After(slot.order, slab_[*(at - 1)].order)) --at;
+  stack.insert(at, index);
   ++returned_count_;
 }
 
@@ -441,12 +467,24 @@ void Dispatcher::Recall(Connection& connection) noexcept {
   ReturnUnclaimed(connection, connection.page->claim.Recall(connection.last_sent));
 }
 
+bool Dispatcher::AnyIdle(const Connection& but) const noexcept {
+  return std::any_of(connections_.begin(), connections_.end(), [&](const Entry& entry) {
+    const Connection* other = entry.connection.get();
+    return other != nullptr && other != &but && other->in_flight.empty() && other->Room() > 0;
+  });
+}
+
+// A single task is taken back only for a worker that could begin it: else it would go to and fro.
+bool Dispatcher::HoldsBack(const Connection& connection) const noexcept {
+  return connection.HasUnclaimed() && (connection.in_flight.size() > 1 || AnyIdle(connection));
+}
+
 bool Dispatcher::WatchStuck() noexcept {
   bool any = false;
   for (Entry& entry : connections_) {
     Connection* connection = entry.connection.get();
     if (connection == nullptr) continue;
-    connection->watched = connection->page && connection->in_flight.size() > 1;
+    connection->watched = HoldsBack(*connection);
     if (!connection->watched) continue;
     connection->watched_claim = connection->Claimed();
     any = true;
@@ -458,8 +496,34 @@ void Dispatcher::RecallStuck() noexcept {
   for (Entry& entry : connections_) {
     Connection* connection = entry.connection.get();
     if (connection == nullptr || !connection->watched || connection->watched_claim != connection->Claimed()) continue;
+    if (!HoldsBack(*connection)) continue;
     Recall(*connection);
     connection->stuck = true;
+  }
+}
+
+void Dispatcher::Compact() noexcept {
+  for (std::uint32_t level = 0; level < levels(); ++level) {
+    if (tombstones_at_[level] == 0) continue;
+    if (waiting_at_[level] > 0 && tombstones_at_[level] < std::max(kCompactAt, waiting_at_[level])) continue;
+    std::vector<std::uint32_t> live;
+    const auto keep = [&](std::uint32_t index) {
+      // acquire: pairs with the release in Enqueue and Return.
+      if (slab_[index].status.load(std::memory_order_acquire) == SlotStatus::kQueued) {
+        live.push_back(index);
+      } else {
+        slab_.Free(index);
+      }
+    };
+    std::vector<std::uint32_t>& stack = returned_[level];
+    returned_count_ -= stack.size();
+    // From the back: what returned goes before what was never sent.
+    for (; !stack.empty(); stack.pop_back()) keep(stack.back());
+    for (std::uint32_t index = 0; queue_.TryPopLevel(level, &index);) keep(index);
+    stack.assign(live.rbegin(), live.rend());
+    returned_count_ += stack.size();
+    tombstones_ -= tombstones_at_[level];
+    tombstones_at_[level] = 0;
   }
 }
 

@@ -52,6 +52,8 @@ enum class CancelOutcome : std::uint8_t {
   kAsked,    // its worker has been told; the answer will come
 };
 
+enum class LostOutcome : std::uint8_t { kUnknown, kFailed, kCancelled };
+
 struct Submission {
   std::uint64_t id = 0;
   std::uint32_t ticket = kNoTicket;
@@ -78,8 +80,9 @@ class Dispatcher {
   // False, and a record for its ticket, when the slab is full. The owner checks the level.
   bool Submit(const Submission& submission, ByteSpan payload) noexcept;
   CancelOutcome Cancel(std::uint32_t ticket) noexcept;
-  // Ends a task that was reported as lost. False for a slot that is not.
-  bool SettleLost(std::uint32_t slot, bool cancelled) noexcept;
+  // Ends a task that was reported as lost. One that was asked to stop, and any when `dropped`, is cancelled, and a
+  // record says so; of a failure nothing is recorded but its place in the inbox.
+  LostOutcome SettleLost(std::uint32_t slot, bool dropped) noexcept;
 
   // ---- connections ------------------------------------------------------------
   // The handle of a new connection; it carries a generation, so that a stale one is never another.
@@ -127,6 +130,8 @@ class Dispatcher {
 
   const Counts& counts() const noexcept { return counts_; }
   std::uint64_t waiting_at(std::uint32_t level) const noexcept { return waiting_at_[level]; }
+  // Cancelled tasks whose entries are still in the queue.
+  std::uint64_t tombstones() const noexcept { return tombstones_; }
   std::uint32_t levels() const noexcept { return queue_.levels(); }
 
  private:
@@ -154,6 +159,11 @@ class Dispatcher {
   bool Round(std::uint32_t quota, bool idle_only) noexcept;
   void Send(Connection& connection, std::uint32_t slot) noexcept;
   void Return(std::uint32_t slot) noexcept;
+  // True when some worker could begin a task at once.
+  bool AnyIdle(const Connection& but) const noexcept;
+  bool HoldsBack(const Connection& connection) const noexcept;
+  // Takes the tombstones out of levels that have more of them than tasks.
+  void Compact() noexcept;
   void ReturnUnclaimed(Connection& connection, std::uint32_t claimed) noexcept;
   void Recall(Connection& connection) noexcept;
   // Counts, reports and frees a task that is out of every queue.
@@ -164,9 +174,10 @@ class Dispatcher {
 
   PriorityQueue queue_;
   Slab slab_;
-  // What came back from workers, by level; the last one is the first to go. Read before the queue.
+  // What came back from workers, by level, in order of submission from the back. Read before the queue.
   std::vector<std::vector<std::uint32_t>> returned_;
   std::vector<std::uint64_t> waiting_at_;
+  std::vector<std::uint64_t> tombstones_at_;
   std::vector<std::uint32_t> slot_of_ticket_;
   std::vector<Entry> connections_;
   std::vector<std::uint32_t> dirty_;
@@ -179,6 +190,8 @@ class Dispatcher {
   const std::uint32_t prefetch_;
   std::size_t inbox_mark_;
   std::size_t returned_count_ = 0;
+  std::uint64_t tombstones_ = 0;
+  std::uint32_t order_ = 0;
   bool report_all_ = false;
   bool dropping_ = false;
   bool discarding_ = false;

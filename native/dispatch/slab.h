@@ -28,6 +28,8 @@ enum class SlotStatus : std::uint8_t {
 
 // What the owner asked for with a task.
 inline constexpr std::uint8_t kFlagInboxErrors = 1;  // a failure goes to the inbox too
+// What became of it meanwhile.
+inline constexpr std::uint8_t kFlagStopAsked = 2;  // its worker was told to stop it
 
 struct alignas(64) TaskSlot {
   std::atomic<SlotStatus> status{SlotStatus::kFree};
@@ -35,6 +37,7 @@ struct alignas(64) TaskSlot {
   std::uint8_t flags = 0;
   std::uint16_t attempt = 0;
   std::uint32_t ticket = kNoTicket;  // the owner's number for it; none for tasks that workers scheduled
+  std::uint32_t order = 0;           // of submission, modulo 2^32
   std::uint64_t id = 0;
   Bytes payload;
   std::uint32_t connection = 0;  // while sent

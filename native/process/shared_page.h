@@ -73,6 +73,7 @@ inline UniqueFd AnonymousFile() noexcept {
 // What joins a manager with a local worker: a stream socket and a status page.
 struct LocalLink {
   UniqueFd parent_end;
+  UniqueFd parent_writer;  // the same end once more
   UniqueFd child_end;
   UniqueFd page_file;
   SharedPage page;
@@ -89,8 +90,9 @@ inline bool OpenLocalLink(LocalLink& link) noexcept {
 #endif
   link.parent_end = UniqueFd(ends[0]);
   link.child_end = UniqueFd(ends[1]);
+  link.parent_writer = UniqueFd(::fcntl(ends[0], F_DUPFD_CLOEXEC, 3));
   link.page_file = AnonymousFile();
-  if (!link.page_file) return false;
+  if (!link.parent_writer || !link.page_file) return false;
   link.page = MapPage(link.page_file.get());
   return link.page != nullptr;
 }

@@ -75,6 +75,12 @@ class FakeWorker {
     return dispatcher_.Receive(connection_, out.span());
   }
 
+  Fault Next() {
+    Bytes out;
+    AppendFrame(out, kNext, 0);
+    return dispatcher_.Receive(connection_, out.span());
+  }
+
   Fault Message(std::string_view payload) {
     Bytes out;
     std::copy(payload.begin(), payload.end(), AppendFrame(out, kMessage, payload.size()));

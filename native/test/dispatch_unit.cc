@@ -125,8 +125,8 @@ TEST(OfALostWorkersTasksTheClaimedAreChargedAndTheRestGoBackToTheFrontInOrder) {
   FakeWorker next(d, 2);
   Turn(d, {&next});
   CHECK_EQ(Payloads(next.Tasks()), "urgent 2 3 4 ");
-  CHECK(d.SettleLost(records[2].record.slot, false));
-  CHECK(!d.SettleLost(records[2].record.slot, false));
+  CHECK(d.SettleLost(records[2].record.slot, false) == LostOutcome::kFailed);
+  CHECK(d.SettleLost(records[2].record.slot, false) == LostOutcome::kUnknown);
   CHECK_EQ(d.counts().failed, 1u);
   CheckSums(d);
 }
@@ -285,7 +285,7 @@ TEST(DropCancelsWhatWaitsWhatReturnsAndWhatArrives) {
   for (const Read& read : ReadAll(d.completions())) {
     if (read.record.kind == RecordKind::kLost) lost = read.record.slot;
   }
-  CHECK(d.SettleLost(lost, true));
+  CHECK(d.SettleLost(lost, true) == LostOutcome::kCancelled);
   CHECK_EQ(d.counts().Left(), 0u);
   CheckSums(d);
 }
@@ -369,6 +369,128 @@ TEST(BadFramesAreFaultsThatTouchNothing) {
   CHECK_EQ(d.counts().accepted, 1u);
   CHECK_EQ(d.counts().sent, 1u);
   CheckSums(d);
+}
+
+TEST(ATaskThatWasSentAheadIsTakenBackAndDroppedWhenItIsCancelled) {
+  DispatcherOptions options;
+  options.prefetch = 3;
+  Dispatcher d(options);
+  FakeWorker w(d, 1);
+  for (std::uint32_t i = 0; i < 3; ++i) Submit(d, 0, i, std::to_string(i));
+  Turn(d, {&w});
+  const std::vector<Task> tasks = w.Tasks();
+  CHECK(w.Claim(tasks[0]));
+  CHECK(d.Cancel(0) == CancelOutcome::kAsked);
+  CHECK(d.Cancel(2) == CancelOutcome::kDropped);
+  // The running one is still asked to stop, whatever was cancelled after it.
+  CHECK(w.StopRequested(tasks[0]));
+  CHECK(!w.Claim(tasks[1]));
+  CHECK(!w.Claim(tasks[2]));
+  Turn(d, {&w});
+  const std::vector<Task> again = w.Tasks();
+  CHECK_EQ(Payloads(again), "1 ");
+  CheckSums(d);
+  // Its worker dies while it is stopping: that is a cancelled task, not a lost one.
+  CHECK(d.Disconnect(w.connection()));
+  std::uint32_t lost = kNoSlot;
+  for (const Read& read : ReadAll(d.completions())) {
+    if (read.record.kind == RecordKind::kLost) lost = read.record.slot;
+  }
+  CHECK(d.SettleLost(lost, false) == LostOutcome::kCancelled);
+  CHECK_EQ(d.counts().waiting, 1u);
+  CheckSums(d);
+}
+
+TEST(WhatReturnsFromSeveralWorkersKeepsItsOrder) {
+  DispatcherOptions options;
+  options.prefetch = 4;
+  Dispatcher d(options);
+  FakeWorker a(d, 1), b(d, 2);
+  for (std::uint32_t i = 0; i < 8; ++i) Submit(d, 0, i, std::to_string(i));
+  Turn(d, {&a, &b});
+  CHECK(a.Claim(a.Tasks()[0]));
+  CHECK(b.Claim(b.Tasks()[0]));
+  CHECK(d.WatchStuck());
+  d.RecallStuck();
+  FakeWorker c(d, 3);
+  std::string order;
+  for (int i = 0; i < 6; ++i) {
+    Turn(d, {&c});
+    for (const Task& task : c.Tasks()) {
+      order += task.payload + " ";
+      CHECK(c.Claim(task));
+      CHECK(c.Done(task.sequence) == Fault::kNone);
+    }
+  }
+  CHECK(std::is_sorted(order.begin(), order.end(), [](char x, char y) { return x != ' ' && y != ' ' && x < y; }));
+  CHECK_EQ(order.size(), 12u);
+}
+
+TEST(ASingleTaskAtAStoppedWorkerGoesToAnIdleOneAndTheStoppedOneGetsNothingBeforeItSpeaks) {
+  Dispatcher d(Strict());
+  FakeWorker stopped(d, 1);
+  Submit(d, 0, 0, "x");
+  Turn(d, {&stopped});
+  const std::vector<Task> tasks = stopped.Tasks();
+  CHECK_EQ(tasks.size(), 1u);
+  // Alone it keeps its task: there is nobody else.
+  CHECK(!d.WatchStuck());
+  FakeWorker idle(d, 2);
+  CHECK(d.WatchStuck());
+  d.RecallStuck();
+  Turn(d, {&stopped, &idle});
+  CHECK(stopped.Tasks().empty());
+  CHECK_EQ(idle.Tasks().size(), 1u);
+  Submit(d, 0, 1, "y");
+  Turn(d, {&stopped, &idle});
+  CHECK(stopped.Tasks().empty());
+  CHECK(!stopped.Claim(tasks[0]));
+  CHECK(stopped.Next() == Fault::kNone);
+  Turn(d, {&stopped, &idle});
+  CHECK_EQ(Payloads(stopped.Tasks()), "y ");
+}
+
+TEST(CancelledTasksLeaveTheQueueWithoutWaitingForTheirTurn) {
+  Dispatcher d(Strict(3));
+  FakeWorker w(d, 1);
+  Submit(d, 0, 0, "busy");
+  Turn(d, {&w});
+  CHECK_EQ(w.Tasks().size(), 1u);
+  Submit(d, 2, 1, "first");
+  Submit(d, 2, 2, "last");
+  for (int round = 0; round < 100; ++round) {
+    for (std::uint32_t ticket = 10; ticket < 110; ++ticket) Submit(d, round % 3, ticket, "x");
+    for (std::uint32_t ticket = 10; ticket < 110; ++ticket) CHECK(d.Cancel(ticket) == CancelOutcome::kDropped);
+    d.Dispatch();
+    CHECK(d.tombstones() < 2'000u);
+    CheckSums(d);
+  }
+  CHECK_EQ(d.counts().waiting, 2u);
+  CHECK(w.Done(1) == Fault::kNone);
+  Turn(d, {&w});
+  CHECK_EQ(Payloads(w.Tasks()), "first ");
+  CHECK(w.Done(2) == Fault::kNone);
+  Turn(d, {&w});
+  CHECK_EQ(Payloads(w.Tasks()), "last ");
+}
+
+TEST(NothingOfADiscardedInboxHoldsSendersUp) {
+  DispatcherOptions options;
+  options.prefetch = 100;
+  options.inbox_mark = 2;
+  Dispatcher d(options);
+  d.DiscardMessages();
+  FakeWorker w(d, 1);
+  for (std::uint32_t i = 0; i < 10; ++i) Submit(d, 0, i, "x", kFlagInboxErrors);
+  Turn(d, {&w});
+  for (const Task& task : w.Tasks()) {
+    CHECK(w.Claim(task));
+    CHECK(w.Done(task.sequence, DoneStatus::kError) == Fault::kNone);
+  }
+  CHECK_EQ(d.inbox().count(), 0u);
+  CHECK(w.Message("m") == Fault::kNone);
+  Turn(d, {&w});
+  CHECK_EQ(w.Others().size(), 1u);
 }
 
 TEST(ManyTicketsAndSlotsAreUsedAgain) {

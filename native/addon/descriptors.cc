@@ -1,0 +1,31 @@
+// Functions over descriptors for JavaScript: conversion only, see process/descriptors.h.
+
+#include "process/descriptors.h"
+
+#include "addon/classes.h"
+#include "addon/convert.h"
+
+namespace bosun {
+namespace {
+
+// closeDescriptor(fd): for those that the addon opened. Node's own close would warn of them in a worker thread.
+Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
+  ::close(static_cast<int>(NumberAt(info, 0, -1)));
+  return info.Env().Undefined();
+}
+
+// writeFully(fd, bytes, patienceMs): false when the reader is gone, or takes nothing for so long.
+Napi::Value WriteFullyTo(const Napi::CallbackInfo& info) {
+  const bool written =
+      WriteFully(static_cast<int>(NumberAt(info, 0, -1)), BytesAt(info, 1), static_cast<int>(NumberAt(info, 2)));
+  return Napi::Boolean::New(info.Env(), written);
+}
+
+}  // namespace
+
+void DefineDescriptors(Napi::Env env, Napi::Object exports) {
+  exports.Set("closeDescriptor", Napi::Function::New<CloseDescriptor>(env, "closeDescriptor"));
+  exports.Set("writeFully", Napi::Function::New<WriteFullyTo>(env, "writeFully"));
+}
+
+}  // namespace bosun
