@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
 import {
   type BosunError,
