@@ -87,6 +87,8 @@ export interface Native {
   readonly StatusPage: new (descriptor: number) => NativeStatusPage;
   /** For descriptors that the addon has opened. */
   closeDescriptor(descriptor: number): void;
+  /** How many bytes a non-blocking descriptor has taken. */
+  writeSome(descriptor: number, bytes: Uint8Array): number;
   /** Waits for room; false when nothing could be written for `patienceMs`, or the reader is gone. */
   writeFully(descriptor: number, bytes: Uint8Array, patienceMs: number): boolean;
   /** A priority queue that any thread of this process can use by its handle, a number; 0 when the table is full. */

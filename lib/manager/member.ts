@@ -30,6 +30,7 @@ export class Member {
   readonly worker: WorkerId;
   readonly connection: number;
   readonly life: ProcessWorker;
+  readonly startedAt = performance.now();
   /** What the worker says. */
   readonly socket: Socket;
   readonly #writer: Socket;

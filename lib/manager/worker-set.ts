@@ -49,6 +49,9 @@ const FAULTS = [
 /** So many workers in a row that die before they are ready mean that none ever will be. */
 const START_ATTEMPTS = 3;
 
+/** A set-up that takes longer does not keep others from being started. */
+const SLOW_START_MS = 1_000;
+
 /** The system may have room for a process a little later. */
 const RETRY_START_MS = 100;
 
@@ -75,18 +78,19 @@ export class WorkerSet {
     return this.#members.size;
   }
 
-  /** Workers that are not set up yet. */
+  /** Workers that may be set up at any moment; those that take long are not waited for. */
   get starting(): number {
-    return this.#count('starting');
+    const since = performance.now() - SLOW_START_MS;
+    let count = 0;
+    for (const { life, startedAt } of this.#members.values()) {
+      if (life.state === 'starting' && startedAt > since) count++;
+    }
+    return count;
   }
 
   get alive(): number {
-    return this.#count('alive');
-  }
-
-  #count(state: WorkerState): number {
     let count = 0;
-    for (const { life } of this.#members.values()) if (life.state === state) count++;
+    for (const { life } of this.#members.values()) if (life.state === 'alive') count++;
     return count;
   }
 
@@ -155,6 +159,8 @@ export class WorkerSet {
     void member.gone.then((exit) => this.#onGone(member, exit));
     // Its hello waits to be written.
     queueMicrotask(() => this.#owner.turn());
+    const slow = setTimeout(() => this.#owner.turn(), SLOW_START_MS + 1).unref();
+    void member.gone.then(() => clearTimeout(slow));
   }
 
   /** A worker that does not keep to the protocol is not one of ours any more. */

@@ -14,6 +14,13 @@ Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// writeSome(fd, bytes): how many the system has taken, without waiting; 0 when it has no room, or the reader is gone.
+Napi::Value WriteSome(const Napi::CallbackInfo& info) {
+  const std::span<std::uint8_t> bytes = BytesAt(info, 1);
+  const ssize_t written = ::write(static_cast<int>(NumberAt(info, 0, -1)), bytes.data(), bytes.size());
+  return Napi::Number::New(info.Env(), written > 0 ? static_cast<double>(written) : 0);
+}
+
 // writeFully(fd, bytes, patienceMs): false when the reader is gone, or takes nothing for so long.
 Napi::Value WriteFullyTo(const Napi::CallbackInfo& info) {
   const bool written =
@@ -25,6 +32,7 @@ Napi::Value WriteFullyTo(const Napi::CallbackInfo& info) {
 
 void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("closeDescriptor", Napi::Function::New<CloseDescriptor>(env, "closeDescriptor"));
+  exports.Set("writeSome", Napi::Function::New<WriteSome>(env, "writeSome"));
   exports.Set("writeFully", Napi::Function::New<WriteFullyTo>(env, "writeFully"));
 }
 
