@@ -38,12 +38,10 @@ export interface ManagerStats {
 /** Reads the dispatcher's counts into memory that is used again. */
 export class CountReader {
   readonly #dispatcher: NativeDispatcher;
-  readonly #levels: number;
   readonly #figures: Float64Array;
 
   constructor(dispatcher: NativeDispatcher, levels: number) {
     this.#dispatcher = dispatcher;
-    this.#levels = levels;
     this.#figures = new Float64Array(COUNTS.length + levels);
   }
 
@@ -62,7 +60,30 @@ export class CountReader {
     return this.get('waiting') + this.get('sent') + this.get('lost');
   }
 
-  get waitingByPriority(): number[] {
-    return [...this.#figures.subarray(COUNTS.length, COUNTS.length + this.#levels)];
+  /**
+   * @param pending tasks that the dispatcher has not seen yet.
+   * @param discarded messages that were thrown away on this side.
+   */
+  stats(pending: number, discarded: number, workers: readonly WorkerInfo[]): ManagerStats {
+    return {
+      tasks: {
+        accepted: this.get('accepted') + pending,
+        waiting: this.get('waiting') + pending,
+        waitingByPriority: [...this.#figures.subarray(COUNTS.length)],
+        sent: this.get('sent'),
+        lost: this.get('lost'),
+        done: this.get('done'),
+        failed: this.get('failed'),
+        cancelled: this.get('cancelled'),
+        recalled: this.get('recalled'),
+      },
+      inbox: {
+        messages: this.get('inbox'),
+        bytes: this.get('inboxBytes'),
+        received: this.get('messages'),
+        discarded: this.get('discarded') + discarded,
+      },
+      workers,
+    };
   }
 }
