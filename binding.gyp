@@ -10,7 +10,9 @@
         "native/addon/parent_guard.cc",
         "native/addon/queue.cc",
         "native/addon/status_page.cc",
-        "native/dispatch/dispatcher.cc"
+        "native/dispatch/dispatcher.cc",
+        "native/dispatch/receive.cc",
+        "native/dispatch/turn.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")", "native"],
       "defines": [

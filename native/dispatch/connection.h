@@ -8,6 +8,7 @@
 #include <deque>
 #include <utility>
 
+#include "dispatch/sequence.h"
 #include "frame/bytes.h"
 #include "frame/decoder.h"
 #include "process/shared_page.h"
@@ -51,7 +52,7 @@ struct Connection {
 
   // True when it holds a task that it has not begun.
   bool HasUnclaimed() const noexcept {
-    return page && !in_flight.empty() && static_cast<std::int32_t>(in_flight.back().sequence - Claimed()) > 0;
+    return page && !in_flight.empty() && After(in_flight.back().sequence, Claimed());
   }
 
   // The last sequence number that the worker has claimed. A worker without a page may have started all of them.

@@ -1,0 +1,133 @@
+// What workers say: frames in, tasks settled, messages into the inbox.
+
+#include <algorithm>
+
+#include "dispatch/dispatcher.h"
+
+namespace bosun {
+
+Fault Dispatcher::Receive(std::uint32_t handle, ByteSpan bytes) noexcept {
+  Connection* connection = Get(handle);
+  if (connection == nullptr) return Fault::kStaleConnection;
+  connection->stuck = false;
+  Fault fault = Fault::kNone;
+  const DecodeResult result = connection->decoder.Push(bytes, [&](std::uint8_t type, ByteSpan body) {
+    fault = OnFrame(*connection, type, body);
+    return fault == Fault::kNone;
+  });
+  return result == DecodeResult::kTooLarge ? Fault::kTooLarge : fault;
+}
+
+Fault Dispatcher::OnFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept {
+  if (!connection.greeted) {
+    if (type == kHello) return OnHello(connection, body);
+    if (type != kMessage && type != kStartFailed) return Fault::kOutOfPlace;
+  }
+  if (type >= kSchedule) return OnSchedule(connection, type - kSchedule, body);
+  switch (type) {
+    case kDone:
+      return OnDone(connection, body);
+    case kMessage:
+      OnMessage(connection, body);
+      return Fault::kNone;
+    case kStartFailed: {
+      Record record;
+      record.worker = connection.worker;
+      record.kind = RecordKind::kStartFailed;
+      completions_.Append(record, body);
+      return Fault::kNone;
+    }
+    case kNext:  // it found nothing to begin: its tasks had been taken back
+      return Fault::kNone;
+    case kHello:
+      return Fault::kOutOfPlace;
+    default:
+      return Fault::kUnknownType;
+  }
+}
+
+Fault Dispatcher::OnHello(Connection& connection, ByteSpan body) noexcept {
+  if (body.size() < kHelloFields) return Fault::kMalformed;
+  if (Load<std::uint16_t>(body.data()) != kProtocolVersion) return Fault::kMalformed;
+  connection.greeted = true;
+  Record record;
+  record.worker = connection.worker;
+  record.kind = RecordKind::kReady;
+  completions_.Append(record, {});
+  return Fault::kNone;
+}
+
+Fault Dispatcher::OnDone(Connection& connection, ByteSpan body) noexcept {
+  if (body.size() < kDoneFields) return Fault::kMalformed;
+  const std::uint32_t sequence = Load<std::uint32_t>(body.data());
+  const std::uint8_t status = body[4];
+  const std::uint32_t run_us = Load<std::uint32_t>(body.data() + 5);
+  if (status > static_cast<std::uint8_t>(DoneStatus::kCancelled)) return Fault::kMalformed;
+  std::deque<InFlight>& in_flight = connection.in_flight;
+  const auto flight = std::find_if(in_flight.begin(), in_flight.end(),
+                                   [&](const InFlight& candidate) { return candidate.sequence == sequence; });
+  if (flight == in_flight.end()) return Fault::kBadSequence;
+  const std::uint32_t slot = flight->slot;
+  in_flight.erase(flight);
+  --counts_.sent;
+  if (prefetch_ == 0) connection.Learn(run_us);
+  ++connection.tasks_ended;
+  constexpr RecordKind kKinds[] = {RecordKind::kValue, RecordKind::kError, RecordKind::kCancelled};
+  Settle(slot, kKinds[status], body.subspan(kDoneFields), &connection, run_us);
+  return Fault::kNone;
+}
+
+Fault Dispatcher::OnSchedule(Connection& connection, std::uint32_t level, ByteSpan body) noexcept {
+  if (level >= levels()) return Fault::kBadPriority;
+  if (body.size() < kScheduleFields) return Fault::kMalformed;
+  Submission submission;
+  submission.id = static_cast<std::uint64_t>(connection.worker) << 32 | Load<std::uint32_t>(body.data());
+  submission.level = level;
+  submission.flags = kFlagInboxErrors;
+  return Enqueue(submission, body.subspan(kScheduleFields)) ? Fault::kNone : Fault::kFull;
+}
+
+void Dispatcher::OnMessage(Connection& connection, ByteSpan body) noexcept {
+  ++counts_.messages;
+  ++connection.messages_received;
+  unacknowledged_ = true;
+  if (discarding_) {
+    ++counts_.discarded;
+    return;
+  }
+  Record record;
+  record.worker = connection.worker;
+  record.kind = RecordKind::kMessage;
+  inbox_.Append(record, body);
+}
+
+void Dispatcher::Post(ByteSpan message) noexcept {
+  ++counts_.messages;
+  if (discarding_) {
+    ++counts_.discarded;
+    return;
+  }
+  Record record;
+  record.kind = RecordKind::kMessage;
+  inbox_.Append(record, message);
+}
+
+void Dispatcher::DiscardMessages() noexcept {
+  counts_.discarded += inbox_.count();
+  inbox_.Clear();
+  discarding_ = true;
+}
+
+void Dispatcher::Acknowledge() noexcept {
+  if (!unacknowledged_ || (!discarding_ && inbox_.count() > inbox_mark_)) return;
+  unacknowledged_ = false;
+  for (Entry& entry : connections_) {
+    Connection* connection = entry.connection.get();
+    if (connection == nullptr || connection->messages_accepted == connection->messages_received) continue;
+    connection->messages_accepted = connection->messages_received;
+    Store(AppendFrame(connection->output, kAccepted, sizeof(std::uint32_t)), connection->messages_accepted);
+    MarkDirty(*connection);
+  }
+}
+
+}  // namespace bosun

@@ -1,0 +1,196 @@
+// The turn: which waiting task goes to which worker, and what is taken back.
+
+#include <algorithm>
+
+#include "dispatch/dispatcher.h"
+#include "dispatch/sequence.h"
+
+namespace bosun {
+namespace {
+
+// In a round over the workers each gets at most this many tasks, so that a burst is spread before it is deep.
+constexpr std::uint32_t kRoundTasks = 8;
+
+// Half a segment of the queue: fewer tombstones are not worth the walk while tasks wait among them.
+constexpr std::uint64_t kCompactAt = 512;
+
+}  // namespace
+
+void Dispatcher::Dispatch() noexcept {
+  Acknowledge();
+  if (tombstones_ > 0) Compact();
+  if (counts_.waiting == 0) return;
+  // Idle workers come first, with one task each: nobody waits behind another while some worker has nothing.
+  Round(1, true);
+  while (Round(kRoundTasks, false)) {
+  }
+  ++next_turn_;
+}
+
+bool Dispatcher::Round(std::uint32_t quota, bool idle_only) noexcept {
+  bool sent = false;
+  const std::size_t count = connections_.size();
+  for (std::size_t i = 0; i < count && counts_.waiting > 0; ++i) {
+    Connection* connection = connections_[(next_turn_ + i) % count].connection.get();
+    if (connection == nullptr || (idle_only && !connection->in_flight.empty())) continue;
+    const std::uint32_t room = std::min(connection->Room(), quota);
+    std::uint32_t slot = kNoSlot;
+    for (std::uint32_t n = 0; n < room && (slot = Pop()) != kNoSlot; ++n) {
+      Send(*connection, slot);
+      sent = true;
+    }
+    if (room > 0 && connection->page) connection->page->claim.Extend(connection->last_sent);
+  }
+  return sent;
+}
+
+std::uint32_t Dispatcher::Pop() noexcept {
+  for (;;) {
+    std::uint32_t index = kNoSlot;
+    std::uint32_t level = queue_.FirstLevel();
+    // Returned tasks are few and seldom: a worker was lost or recalled. Their level is looked for only then.
+    std::uint32_t returned = levels();
+    if (returned_count_ > 0) {
+      returned = 0;
+      while (returned < levels() && returned_[returned].empty()) ++returned;
+    }
+    if (returned < levels() && returned <= level) {
+      index = returned_[returned].back();
+      returned_[returned].pop_back();
+      --returned_count_;
+    } else if (!queue_.TryPop(&index, &level)) {
+      return kNoSlot;
+    }
+    TaskSlot& slot = slab_[index];
+    SlotStatus expected = SlotStatus::kQueued;
+    // acq_rel: against a Cancel of the same task; whoever changes the status owns it.
+    if (slot.status.compare_exchange_strong(expected, SlotStatus::kSent, std::memory_order_acq_rel,
+                                            std::memory_order_acquire)) {
+      CountWaiting(slot, -1);
+      return index;
+    }
+    --tombstones_;
+    --tombstones_at_[slot.level];
+    slab_.Free(index);
+  }
+}
+
+void Dispatcher::Send(Connection& connection, std::uint32_t index) noexcept {
+  TaskSlot& slot = slab_[index];
+  slot.connection = connection.handle;
+  slot.sequence = ++connection.last_sent;
+  connection.in_flight.push_back({slot.sequence, index});
+  ++counts_.sent;
+  const ByteSpan payload = slot.payload.span();
+  std::uint8_t* at = AppendFrame(connection.output, kTask, kTaskFields + payload.size());
+  at = Store(at, slot.sequence);
+  at = Store(at, slot.attempt);
+  at = Store(at, std::uint16_t{0});
+  at = Store(at, slot.id);
+  if (!payload.empty()) std::memcpy(at, payload.data(), payload.size());
+  MarkDirty(connection);
+}
+
+void Dispatcher::Return(std::uint32_t index) noexcept {
+  TaskSlot& slot = slab_[index];
+  if (dropping_ || (slot.flags & kFlagStopAsked) != 0) {
+    Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
+    return;
+  }
+  // release: pairs with the acquire in Cancel and Pop.
+  slot.status.store(SlotStatus::kQueued, std::memory_order_release);
+  CountWaiting(slot, 1);
+  // Tasks of several workers may return, in any order of workers; they are few.
+  std::vector<std::uint32_t>& stack = returned_[slot.level];
+  auto at = stack.end();
+  while (at != stack.begin() && After(slot.order, slab_[*(at - 1)].order)) --at;
+  stack.insert(at, index);
+  ++returned_count_;
+}
+
+void Dispatcher::ReturnUnclaimed(Connection& connection, std::uint32_t claimed) noexcept {
+  std::deque<InFlight>& in_flight = connection.in_flight;
+  while (!in_flight.empty() && After(in_flight.back().sequence, claimed)) {
+    --counts_.sent;
+    ++counts_.recalled;
+    Return(in_flight.back().slot);
+    in_flight.pop_back();
+  }
+}
+
+void Dispatcher::Recall(Connection& connection) noexcept {
+  if (!connection.page || connection.in_flight.empty()) return;
+  ReturnUnclaimed(connection, connection.page->claim.Recall(connection.last_sent));
+}
+
+bool Dispatcher::AnyIdle(const Connection& but) const noexcept {
+  return std::any_of(connections_.begin(), connections_.end(), [&](const Entry& entry) {
+    const Connection* other = entry.connection.get();
+    return other != nullptr && other != &but && other->in_flight.empty() && other->Room() > 0;
+  });
+}
+
+// A single task is taken back only for a worker that could begin it: else it would go to and fro.
+bool Dispatcher::HoldsBack(const Connection& connection) const noexcept {
+  return connection.HasUnclaimed() && (connection.in_flight.size() > 1 || AnyIdle(connection));
+}
+
+bool Dispatcher::WatchStuck() noexcept {
+  bool any = false;
+  for (Entry& entry : connections_) {
+    Connection* connection = entry.connection.get();
+    if (connection == nullptr) continue;
+    connection->watched = HoldsBack(*connection);
+    if (!connection->watched) continue;
+    connection->watched_claim = connection->Claimed();
+    any = true;
+  }
+  return any;
+}
+
+void Dispatcher::RecallStuck() noexcept {
+  for (Entry& entry : connections_) {
+    Connection* connection = entry.connection.get();
+    if (connection == nullptr || !connection->watched || connection->watched_claim != connection->Claimed()) continue;
+    if (!HoldsBack(*connection)) continue;
+    Recall(*connection);
+    connection->stuck = true;
+  }
+}
+
+void Dispatcher::Compact() noexcept {
+  for (std::uint32_t level = 0; level < levels(); ++level) {
+    if (tombstones_at_[level] == 0) continue;
+    if (waiting_at_[level] > 0 && tombstones_at_[level] < std::max(kCompactAt, waiting_at_[level])) continue;
+    std::vector<std::uint32_t> live;
+    const auto keep = [&](std::uint32_t index) {
+      // acquire: pairs with the release in Enqueue and Return.
+      if (slab_[index].status.load(std::memory_order_acquire) == SlotStatus::kQueued) {
+        live.push_back(index);
+      } else {
+        slab_.Free(index);
+      }
+    };
+    std::vector<std::uint32_t>& stack = returned_[level];
+    returned_count_ -= stack.size();
+    // From the back: what returned goes before what was never sent.
+    for (; !stack.empty(); stack.pop_back()) keep(stack.back());
+    for (std::uint32_t index = 0; queue_.TryPopLevel(level, &index);) keep(index);
+    stack.assign(live.rbegin(), live.rend());
+    returned_count_ += stack.size();
+    tombstones_ -= tombstones_at_[level];
+    tombstones_at_[level] = 0;
+  }
+}
+
+void Dispatcher::Drop() noexcept {
+  dropping_ = true;
+  for (std::uint32_t index = Pop(); index != kNoSlot; index = Pop()) {
+    Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
+  }
+  for (Entry& entry : connections_) {
+    if (entry.connection) Recall(*entry.connection);
+  }
+}
+
+}  // namespace bosun
