@@ -56,13 +56,6 @@ export class NativeLoadError extends BosunError {
   }
 }
 
-/** A number that stood for a native object which is closed by now. */
-export class StaleHandleError extends BosunError {
-  constructor(message: string, options?: ErrorOptions) {
-    super('ERR_BOSUN_STALE_HANDLE', message, options);
-  }
-}
-
 /** A value that cannot travel to another process: a function, a symbol, a promise, a weak collection, a host object. */
 export class DataCloneError extends BosunError {
   constructor(message: string, options?: ErrorOptions, code: ErrorCode = 'ERR_BOSUN_DATA_CLONE') {

@@ -36,7 +36,7 @@ export interface NativeParentGuard {
 
 /** The state machine of a manager, see native/dispatch/dispatcher.h. */
 export interface NativeDispatcher {
-  submit(records: Uint8Array, length: number): void;
+  submit(records: Uint8Array): void;
   cancel(ticket: number): number;
   settleLost(slot: number, dropped: boolean): number;
   open(worker: number): [connection: number, reader: number, writer: number, childEnd: number, page: number];
@@ -93,7 +93,7 @@ export interface Native {
   writeFully(descriptor: number, bytes: Uint8Array, patienceMs: number): boolean;
   /** A priority queue that any thread of this process can use by its handle, a number; 0 when the table is full. */
   queueOpen(levels: number): number;
-  /** @throws StaleHandleError for a closed one, as all below. */
+  /** @throws TypeError (ERR_BOSUN_STALE_HANDLE) for a closed one, as `queuePop` does. */
   queuePush(handle: number, level: number, value: number): void;
   /** level * 2^32 + value of the most urgent entry, or -1 when the queue is empty. */
   queuePop(handle: number): number;

@@ -9,6 +9,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Flight, type Outcome } from '../lib/cli/flight.js';
 import { Output } from '../lib/cli/output.js';
+import { alive } from './fixtures/alive.js';
 
 const MAIN = fileURLToPath(new URL('../lib/cli/main.js', import.meta.url));
 // Compiled, this file is dist/test/cli.test.js; fixtures stay where they are.
@@ -70,15 +71,6 @@ function jsonLines(text: string): unknown[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function temporaryFolder(t: TestContext): string {
@@ -270,13 +262,13 @@ describe('bosun run', () => {
     test(`lets running tasks finish at ${signal}, and exits with ${exitCode}`, async (t) => {
       const running = new Running(t, ['run', SCHEDULE, 'untilAborted']);
       const pid = Number((await running.until('stdout', /\d+\n/))[0]);
-      assert.ok(isAlive(pid));
+      assert.ok(alive(pid));
       running.child.kill(signal);
       const { code, stderr } = await running.ended;
       assert.equal(code, exitCode);
       assert.match(stderr, /^bosun: stopping/);
       assert.match(stderr, /^cleaned up$/m);
-      assert.ok(!isAlive(pid));
+      assert.ok(!alive(pid));
     });
   }
 
@@ -299,7 +291,7 @@ describe('bosun run', () => {
     const { code, stderr } = await running.ended;
     assert.equal(code, 130);
     assert.match(stderr, /^tasks {5}0 done, 1 cancelled$/m);
-    assert.ok(!isAlive(pid));
+    assert.ok(!alive(pid));
     // The manager's own ladder would take 6 s with this task.
     assert.ok(performance.now() - asked < 4_000);
   });
@@ -415,7 +407,7 @@ describe('bosun map', () => {
     if (yes.exitCode === null && yes.signalCode === null) await once(yes, 'exit');
     const pids = new Set(jsonLines(stdout.slice(0, stdout.lastIndexOf('\n'))) as number[]);
     assert.ok(pids.size >= 1);
-    for (const pid of pids) assert.ok(!isAlive(pid), `worker ${pid} is alive`);
+    for (const pid of pids) assert.ok(!alive(pid), `worker ${pid} is alive`);
   });
 
   test('ends when nobody reads its failures any more', async (t) => {

@@ -3,19 +3,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ClosePolicy, ProcessManager, withManager } from '../lib/index.js';
+import { alive } from './fixtures/alive.js';
 import { Boom, Hello, Sleep, Spin, Stubborn, UntilAborted } from './fixtures/tasks.js';
 
 const MODULE = new URL('./fixtures/tasks.js', import.meta.url);
-
-function alive(pid: number | undefined): boolean {
-  if (pid === undefined) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /** One worker that sleeps, with five more tasks behind it. */
 async function busyManager() {

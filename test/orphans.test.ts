@@ -11,6 +11,7 @@ import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { ProcessManager } from '../lib/index.js';
+import { alive } from './fixtures/alive.js';
 
 const PARENT = fileURLToPath(new URL('./fixtures/orphan-parent.js', import.meta.url));
 
@@ -26,15 +27,6 @@ async function startParent() {
   }
   parent.stdout.resume();
   return { parent, gone, pids };
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 describe('orphans', () => {

@@ -77,9 +77,8 @@ export class Submissions {
   /** Hands everything over. */
   flush(): void {
     if (this.#pending === 0) return;
-    const records = this.#writer.drain();
     this.#pending = 0;
-    this.#dispatcher.submit(records, records.byteLength);
+    this.#dispatcher.submit(this.#writer.drain());
   }
 
   nameOf(ticket: number): string | undefined {

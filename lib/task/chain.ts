@@ -24,9 +24,17 @@ export class Chain extends Task<unknown[]> {
     return this.#tasks;
   }
 
-  override async run(ctx: TaskContext): Promise<unknown[]> {
-    const results: unknown[] = [];
-    for (const task of this.#tasks) results.push(await task.run(ctx));
-    return results;
+  override run(ctx: TaskContext): Promise<unknown[]> {
+    return runInOrder(this.#tasks, ctx);
   }
+}
+
+/** One after the other; the first error stops the rest. */
+export async function runInOrder(
+  steps: readonly { run(ctx: TaskContext): unknown }[],
+  ctx: TaskContext,
+): Promise<unknown[]> {
+  const results: unknown[] = [];
+  for (const step of steps) results.push(await step.run(ctx));
+  return results;
 }

@@ -1,7 +1,7 @@
 // A task as it travels: plain data that names code, and the way back to something that runs.
 
 import { NotPortableError } from '../errors.js';
-import { Chain } from './chain.js';
+import { Chain, runInOrder } from './chain.js';
 import type { TaskContext } from './context.js';
 import { exportOf, functionOf, importModule, moduleUrl } from './target.js';
 import { Task, type TaskOptions } from './task.js';
@@ -100,10 +100,5 @@ function bind(spec: FunctionSpec | ClassSpec, namespace: Readonly<Record<string,
 
 async function reviveChain(spec: ChainSpec): Promise<TaskBody> {
   const bodies = await Promise.all(spec[2].map(revive));
-  const run = async (ctx: TaskContext): Promise<unknown[]> => {
-    const results: unknown[] = [];
-    for (const body of bodies) results.push(await body.run(ctx));
-    return results;
-  };
-  return { run, exported: undefined };
+  return { run: (ctx) => runInOrder(bodies, ctx), exported: undefined };
 }

@@ -52,12 +52,11 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     return options;
   }
 
-  // submit(buffer, length): records of {length u32, ticket u32, id u64, level u8, flags u8, reserved u16} and a
+  // submit(records): records of {length u32, ticket u32, id u64, level u8, flags u8, reserved u16} and a
   // payload. A record that finds no slot is answered through the completions.
   Napi::Value Submit(const Napi::CallbackInfo& info) {
     constexpr std::size_t kFields = 20;
     ByteSpan bytes = BytesAt(info, 0);
-    bytes = bytes.first(std::min(static_cast<std::size_t>(NumberAt(info, 1)), bytes.size()));
     while (bytes.size() >= kFields) {
       Submission submission;
       const std::size_t length = Load<std::uint32_t>(bytes.data());

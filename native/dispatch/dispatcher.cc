@@ -24,10 +24,6 @@ Dispatcher::Dispatcher(const DispatcherOptions& options) noexcept
 // ---- tasks --------------------------------------------------------------------
 
 bool Dispatcher::Submit(const Submission& submission, ByteSpan payload) noexcept {
-  return Enqueue(submission, payload);
-}
-
-bool Dispatcher::Enqueue(const Submission& submission, ByteSpan payload) noexcept {
   const std::uint32_t index = slab_.Allocate();
   if (index == kNoSlot) {
     Record record;

@@ -14,7 +14,6 @@
 //                                 '-- unclaimed when its worker was lost or it was recalled: the front of its level
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -152,7 +151,6 @@ class Dispatcher {
   Fault OnSchedule(Connection& connection, std::uint32_t level, ByteSpan body) noexcept;
   void OnMessage(Connection& connection, ByteSpan body) noexcept;
 
-  bool Enqueue(const Submission& submission, ByteSpan payload) noexcept;
   // The next task to send, or kNoSlot; frees the tombstones on its way.
   std::uint32_t Pop() noexcept;
   // Sends up to `quota` tasks to each worker with credit; false when nothing was sent.

@@ -84,7 +84,7 @@ Fault Dispatcher::OnSchedule(Connection& connection, std::uint32_t level, ByteSp
   submission.id = static_cast<std::uint64_t>(connection.worker) << 32 | Load<std::uint32_t>(body.data());
   submission.level = level;
   submission.flags = kFlagInboxErrors;
-  return Enqueue(submission, body.subspan(kScheduleFields)) ? Fault::kNone : Fault::kFull;
+  return Submit(submission, body.subspan(kScheduleFields)) ? Fault::kNone : Fault::kFull;
 }
 
 void Dispatcher::OnMessage(Connection& connection, ByteSpan body) noexcept {

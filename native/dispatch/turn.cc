@@ -164,7 +164,7 @@ void Dispatcher::Compact() noexcept {
     if (waiting_at_[level] > 0 && tombstones_at_[level] < std::max(kCompactAt, waiting_at_[level])) continue;
     std::vector<std::uint32_t> live;
     const auto keep = [&](std::uint32_t index) {
-      // acquire: pairs with the release in Enqueue and Return.
+      // acquire: pairs with the release in Submit and Return.
       if (slab_[index].status.load(std::memory_order_acquire) == SlotStatus::kQueued) {
         live.push_back(index);
       } else {
