@@ -10,7 +10,9 @@
         "native/addon/parent_guard.cc",
         "native/addon/queue.cc",
         "native/addon/status_page.cc",
+        "native/dispatch/attempts.cc",
         "native/dispatch/dispatcher.cc",
+        "native/dispatch/foreign.cc",
         "native/dispatch/receive.cc",
         "native/dispatch/turn.cc"
       ],

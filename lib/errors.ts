@@ -13,6 +13,9 @@ export type ErrorCode =
   | 'ERR_BOSUN_NOT_PORTABLE'
   | 'ERR_BOSUN_TASK_FAILED'
   | 'ERR_BOSUN_WORKER_LOST'
+  | 'ERR_BOSUN_POISON_TASK'
+  | 'ERR_BOSUN_TIMEOUT'
+  | 'ERR_BOSUN_DEADLINE'
   | 'ERR_BOSUN_WORKER_START'
   | 'ERR_BOSUN_CANCELLED'
   | 'ERR_BOSUN_MANAGER_CLOSED'
@@ -20,6 +23,8 @@ export type ErrorCode =
   | 'ERR_BOSUN_QUEUE_FULL'
   | 'ERR_BOSUN_NULL_MANAGER'
   | 'ERR_BOSUN_NO_RESULT_HERE'
+  | 'ERR_BOSUN_LISTEN'
+  | 'ERR_BOSUN_ADDRESS_IN_USE'
   | 'ERR_BOSUN_CONNECTION_RESET'
   | 'ERR_BOSUN_FRAME_TOO_LARGE'
   | 'ERR_BOSUN_PROTOCOL';
@@ -82,6 +87,7 @@ export interface WorkerExceptionDetails {
   readonly taskName?: string | undefined;
   readonly taskId?: number | undefined;
   readonly pid?: number | undefined;
+  readonly attempts?: number | undefined;
 }
 
 /**
@@ -93,6 +99,8 @@ export class WorkerException extends BosunError {
   readonly taskId: number | undefined;
   /** The process that ran the task. */
   readonly pid: number | undefined;
+  /** How often the task was begun, this time included. */
+  readonly attempts: number;
 
   constructor(
     message: string,
@@ -103,6 +111,7 @@ export class WorkerException extends BosunError {
     this.taskName = options.taskName;
     this.taskId = options.taskId;
     this.pid = options.pid;
+    this.attempts = options.attempts ?? 1;
   }
 
   override toString(): string {
@@ -118,19 +127,64 @@ export interface ExitDetails {
   readonly exitSignal: NodeJS.Signals | null;
 }
 
-/** The worker died while it ran this task. Other tasks that had been sent to it went to other workers, uncharged. */
+/** What is known of the end of a worker that was lost. */
+export interface LossDetails extends ExitDetails {
+  /** True when the task had ended, and only its result was lost with the worker. */
+  readonly finished?: boolean | undefined;
+  /** The last lines of what the worker wrote to its standard error, at most 4 KiB. */
+  readonly stderrTail?: string | undefined;
+}
+
+/**
+ * The worker died while it ran this task. Other tasks that had been sent to it went to other workers, uncharged. Whether
+ * the task is run again is for `retry` to say: without it a task runs at most once.
+ */
 export class WorkerLostError extends WorkerException {
   readonly exitCode: number | null;
   readonly exitSignal: NodeJS.Signals | null;
+  /** True when the task had ended, and only its result was lost with the worker. */
+  readonly finished: boolean;
+  /** The last lines of what the worker wrote to its standard error, at most 4 KiB; empty when it wrote none. */
+  readonly stderrTail: string;
 
-  constructor(message: string, options: ErrorOptions & WorkerExceptionDetails & ExitDetails) {
-    super(message, options, 'ERR_BOSUN_WORKER_LOST');
+  constructor(
+    message: string,
+    options: ErrorOptions & WorkerExceptionDetails & LossDetails,
+    code: ErrorCode = 'ERR_BOSUN_WORKER_LOST',
+  ) {
+    super(message, options, code);
     this.exitCode = options.exitCode;
     this.exitSignal = options.exitSignal;
+    this.finished = options.finished ?? false;
+    this.stderrTail = options.stderrTail ?? '';
   }
 }
 
-/** Workers die before they are ready: their set-up throws, or Node.js cannot start. */
+/** The task has cost so many workers (`maxCrashes` of its retry policy) that it is not run again. */
+export class PoisonTaskError extends WorkerLostError {
+  /** How each of them ended, the last one last. */
+  readonly exits: readonly ExitDetails[];
+
+  constructor(
+    message: string,
+    options: ErrorOptions & WorkerExceptionDetails & LossDetails & { readonly exits: readonly ExitDetails[] },
+  ) {
+    super(message, options, 'ERR_BOSUN_POISON_TASK');
+    this.exits = options.exits;
+  }
+}
+
+/** The task ran for longer than its `timeout`. It was told to stop, and its worker is killed if it does not. */
+export class TimeoutError extends WorkerException {
+  constructor(message: string, options?: ErrorOptions & WorkerExceptionDetails) {
+    super(message, options, 'ERR_BOSUN_TIMEOUT');
+  }
+}
+
+/**
+ * Workers die as fast as they are started (`restart`), without having finished a single task: their set-up throws, or
+ * Node.js cannot start, or the first task ends each of them.
+ */
 export class WorkerStartError extends BosunError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_BOSUN_WORKER_START', message, options);
@@ -139,8 +193,29 @@ export class WorkerStartError extends BosunError {
 
 /** The task was cancelled, or dropped by a manager that closed, before it had a result. */
 export class CancellationError extends BosunError {
-  constructor(message = 'the task was cancelled', options?: ErrorOptions) {
-    super('ERR_BOSUN_CANCELLED', message, options);
+  constructor(message = 'the task was cancelled', options?: ErrorOptions, code: ErrorCode = 'ERR_BOSUN_CANCELLED') {
+    super(code, message, options);
+  }
+}
+
+/** The task had not begun within its `deadline`, and was dropped. */
+export class DeadlineError extends CancellationError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options, 'ERR_BOSUN_DEADLINE');
+  }
+}
+
+/** The manager cannot listen where it was told to; `cause` is the system's error. */
+export class ListenError extends BosunError {
+  constructor(message: string, options?: ErrorOptions, code: ErrorCode = 'ERR_BOSUN_LISTEN') {
+    super(code, message, options);
+  }
+}
+
+/** Somebody else listens there already. */
+export class AddressInUseError extends ListenError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options, 'ERR_BOSUN_ADDRESS_IN_USE');
   }
 }
 
@@ -153,7 +228,10 @@ export class ManagerClosedError extends BosunError {
 
 /** The queue has no room for the task; nothing was accepted. */
 export class QueueFullError extends BosunError {
-  constructor(message = 'the queue holds as many tasks as it can: wait for some to end', options?: ErrorOptions) {
+  constructor(
+    message = "the queue holds as many tasks as it can (maxQueue): wait for room(), or use whenFull: 'wait'",
+    options?: ErrorOptions,
+  ) {
     super('ERR_BOSUN_QUEUE_FULL', message, options);
   }
 }

@@ -2,19 +2,28 @@
 
 export * from './errors.js';
 export { ClosePolicy, type CloseReport, type WorkerExit } from './manager/close.js';
-export type { ProcessManagerEvents, TaskEvent, WorkerEvent } from './manager/events.js';
+export type {
+  ProcessManagerEvents,
+  TaskEvent,
+  TaskQueuedEvent,
+  TaskRetryEvent,
+  WorkerEvent,
+} from './manager/events.js';
+export type { ListenOptions } from './manager/listen-options.js';
+export type { ListenAddress } from './manager/listener.js';
 export { LocalManager, type LocalManagerOptions } from './manager/local-manager.js';
 export { NullManager } from './manager/null-manager.js';
 export type { ProcessManagerOptions } from './manager/options.js';
 export { ProcessManager, type RunOptions } from './manager/process-manager.js';
 export type { RunTarget } from './manager/run-target.js';
-export type { ManagerStats } from './manager/stats.js';
+export type { Latency, ManagerStats, TaskTally } from './manager/stats.js';
 export { withManager } from './manager/with-manager.js';
 export type { WorkerInfo } from './manager/worker-set.js';
 export { Proxy, type ProxyOptions } from './runtime/proxy.js';
 export { Chain } from './task/chain.js';
 export { currentContext, type Logger, type Session, type TaskContext, type WorkerId } from './task/context.js';
 export { CloseRequest, type Manager, type TaskHandle } from './task/manager.js';
+export type { LimitOptions, RetryCause, RetryPolicy } from './task/policy.js';
 export { type TargetReference, Task, type TaskFunction, type TaskOptions } from './task/task.js';
 export { encodeFrame, FRAME, type Frame, FrameDecoder } from './wire/frame.js';
 export {

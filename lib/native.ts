@@ -22,13 +22,15 @@ export const ASSEMBLED = 0xffffffff;
 
 /** The worker's side of the page that it shares with its manager. */
 export interface NativeStatusPage {
-  /** The right to run the task with this sequence number; false when the manager has taken it back. */
-  claim(sequence: number): boolean;
-  /** Is this task to stop? Known before any frame about it can be read. */
-  stopRequested(sequence: number): boolean;
+  /** The right to run the task with this sequence number, in a lane; false when the manager has taken it back. */
+  begin(sequence: number, lane: number): boolean;
+  /** It is over, whether or not its result has been sent. */
+  end(sequence: number, lane: number): void;
+  /** Is this task to stop, and why (see STOP_REASON)? Known before any frame about it can be read. */
+  stopReason(sequence: number, lane: number): number;
 }
 
-/** Ends this process and those that it started when the other end of the socket is closed; see native/process. */
+/** Ends this process and those that it started when the other end of the pipe is closed; see native/process. */
 export interface NativeParentGuard {
   /** This process ends by itself now. */
   release(): void;
@@ -39,13 +41,20 @@ export interface NativeDispatcher {
   submit(records: Uint8Array): void;
   cancel(ticket: number): number;
   settleLost(slot: number, dropped: boolean): number;
-  open(worker: number): [connection: number, reader: number, writer: number, childEnd: number, page: number];
+  retry(slot: number, delayMs: number): boolean;
+  /** A connection for a peer that has been let in; 0 when there are too many. */
+  openForeign(worker: number): number;
+  suspend(connection: number, suspended: boolean): void;
+  open(
+    worker: number,
+  ): [connection: number, reader: number, writer: number, childEnd: number, page: number, childLifeline: number];
   sendHello(connection: number, configuration: Uint8Array): void;
   sendClose(connection: number, abort: boolean): void;
   receive(connection: number, chunk: Uint8Array): number;
   disconnect(connection: number): boolean;
   worker(connection: number, figures: Float64Array): boolean;
-  turn(write: (connection: number, bytes: Buffer) => void): void;
+  /** Milliseconds until the next turn is due at the latest; -1 when nothing is. */
+  turn(write: (connection: number, bytes: Buffer) => void): number;
   watchStuck(): boolean;
   recallStuck(): void;
   drop(): void;
@@ -56,23 +65,15 @@ export interface NativeDispatcher {
   drainCompletions(target: Uint8Array): number;
   drainInbox(target: Uint8Array): number;
   readCounts(target: Float64Array): void;
+  readTallies(target: Float64Array): void;
+  readLatency(target: Float64Array, reset: boolean): void;
 }
 
-/** What `readCounts` writes, in this order; the waiting tasks of each level follow. */
-export const COUNTS = [
-  'accepted',
-  'waiting',
-  'sent',
-  'lost',
-  'done',
-  'failed',
-  'cancelled',
-  'recalled',
-  'messages',
-  'discarded',
-  'inbox',
-  'inboxBytes',
-] as const;
+/** What `readTallies` writes for each level, in this order. */
+export const TALLY = ['accepted', 'waiting', 'sent', 'held', 'done', 'failed', 'cancelled'] as const;
+
+/** What `readCounts` writes, in this order. */
+export const COUNTS = [...TALLY, 'recalled', 'retried', 'messages', 'discarded', 'inbox', 'inboxBytes'] as const;
 
 /** Everything that the addon exports. */
 export interface Native {
@@ -81,12 +82,17 @@ export interface Native {
     maxFrameBytes: number,
     prefetch: number,
     inboxMark: number,
+    concurrency: number,
+    graceMs: number,
+    maxQueue: number,
   ) => NativeDispatcher;
   readonly FrameDecoder: new (maxFrameBytes: number) => NativeFrameDecoder;
-  readonly ParentGuard: new (socket: number) => NativeParentGuard;
+  readonly ParentGuard: new (lifeline: number) => NativeParentGuard;
   readonly StatusPage: new (descriptor: number) => NativeStatusPage;
   /** For descriptors that the addon has opened. */
   closeDescriptor(descriptor: number): void;
+  /** For the standard error of a child. @throws the system's error when there are no descriptors left. */
+  openPipe(): [readEnd: number, writeEnd: number];
   /** How many bytes a non-blocking descriptor has taken. */
   writeSome(descriptor: number, bytes: Uint8Array): number;
   /** Waits for room; false when nothing could be written for `patienceMs`, or the reader is gone. */

@@ -23,3 +23,9 @@ export function integer(name: string, value: unknown, least: number, most: numbe
   }
   return value;
 }
+
+/** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for anything but an AbortSignal or undefined. */
+export function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw new InvalidArgumentError(`signal is an AbortSignal, not ${typeof signal}`);
+}

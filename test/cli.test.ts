@@ -390,7 +390,7 @@ describe('bosun map', () => {
     const failing = `${FUNCTIONS}#failOnBad`;
     const { code, stdout, stderr } = await bosun(t, 'map', '-k', '--setup', failing, FUNCTIONS, 'a', 'b');
     assert.deepEqual([code, stdout], [1, '']);
-    assert.match(stderr, /^bosun: WorkerStartError: 3 workers in a row could not be set up/);
+    assert.match(stderr, /^bosun: WorkerStartError: 6 workers within 10000 ms could not be set up/);
     assert.equal(stderr.match(/WorkerStartError:/g)?.length, 1);
   });
 

@@ -105,10 +105,10 @@ describe('cancel() of a task that waits', () => {
       const outcomes = await Promise.allSettled(results);
       assert.ok(outcomes.every((outcome) => outcome.status === 'rejected' && outcome.reason.code === CANCELLED.code));
     }
-    const { accepted, waiting, sent, lost, done, failed, cancelled } = manager.stats().tasks;
+    const { accepted, waiting, sent, held, done, failed, cancelled } = manager.stats().tasks;
     assert.deepEqual(
-      { accepted, waiting, sent, lost, done, failed, cancelled },
-      { accepted: 100_001, waiting: 0, sent: 1, lost: 0, done: 0, failed: 0, cancelled: 100_000 },
+      { accepted, waiting, sent, held, done, failed, cancelled },
+      { accepted: 100_001, waiting: 0, sent: 1, held: 0, done: 0, failed: 0, cancelled: 100_000 },
     );
     busy.cancel();
     await assert.rejects(busy.result, CANCELLED);

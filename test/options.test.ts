@@ -61,6 +61,48 @@ const WRONG: { readonly [name in keyof ProcessManagerOptions]-?: [error: object,
   execArgv: [INVALID, '--no-deprecation', [1], ['--ok', null], null, {}],
   env: [INVALID, 'A=1', 5, null],
   grace: [OUT_OF_RANGE, -1, 0.5, 2 ** 31, Number.POSITIVE_INFINITY, Number.NaN, '5'],
+  concurrency: [OUT_OF_RANGE, 0, 1025, 1.5, '2'],
+  timeout: [OUT_OF_RANGE, 0, -1, 0.5, 2 ** 31, Number.POSITIVE_INFINITY, '5', null],
+  deadline: [OUT_OF_RANGE, 0, -1, 0.5, 2 ** 31, Number.POSITIVE_INFINITY, '5', null],
+  retry: [
+    { name: /InvalidArgumentError|OutOfRangeError/ },
+    ...[
+      3,
+      null,
+      [],
+      {},
+      { max: -1 },
+      { max: 1.5 },
+      { max: 1, on: [] },
+      { max: 1, on: ['crash'] },
+      { max: 1, on: 'lost' },
+    ],
+    ...[{ max: 1, backoff: 5 }, { max: 1, maxCrashes: 0 }, { max: 65_536 }],
+  ],
+  maxQueue: [OUT_OF_RANGE, 0, -1, 1.5, '5'],
+  whenFull: [INVALID, 'drop', '', true],
+  restart: [
+    { name: /InvalidArgumentError|OutOfRangeError/ },
+    ...[5, null, [], { max: -1 }, { max: 1.5 }, { within: 0 }, { within: Number.POSITIVE_INFINITY }],
+  ],
+  signal: [INVALID, {}, 5, 'abort', null],
+  listen: [
+    { name: /InvalidArgumentError|OutOfRangeError/ },
+    ...[
+      false,
+      5,
+      null,
+      '',
+      [],
+      { path: 'a\0b' },
+      { path: 5 },
+      { path: '/a', port: 5 },
+      { path: `/${'a'.repeat(120)}` },
+    ],
+    ...[{ port: -1 }, { port: 65_536 }, { port: '80' }, { host: '' }, { host: 5 }, { token: 'short' }, { prot: 5 }],
+    // Not without TLS.
+    ...[{ host: '0.0.0.0' }, { host: '::' }, { host: 'example.org' }, { tls: 5 }],
+  ],
 };
 
 describe('the options of a ProcessManager', () => {

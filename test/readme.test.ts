@@ -50,6 +50,13 @@ describe('the README', () => {
     assert.ok(lines.includes('main.js'));
   });
 
+  test('the examples of limits and of a producer print what they say', async (t) => {
+    const project = await makeProject(t);
+    const hash = createHash('sha256').update(await readFile(join(project, 'work.js')));
+    assert.equal((await run(project, 'limits.js')).trim(), hash.digest('hex'));
+    assert.equal((await run(project, 'producer.js')).trim(), '1000');
+  });
+
   test('its table of errors has every code there is', async () => {
     const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
     const source = await readFile(join(ROOT, 'lib', 'errors.ts'), 'utf8');

@@ -468,7 +468,7 @@ describe('a polluted Object.prototype', () => {
       return [made, made.run<number>({ module: TASKS, export: 'add' }, [1, 2])];
     });
     assert.equal(manager.workers.length, 1);
-    assert.equal(manager.stats().tasks.waitingByPriority.length, 2);
+    assert.equal(manager.stats().tasks.byPriority.length, 2);
     assert.equal(await result, 3);
     assert.throws(() => polluted(evil, () => new LocalManager()).schedule(say('x'), 8), OUT_OF_RANGE);
   });

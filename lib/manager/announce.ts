@@ -1,11 +1,25 @@
-// Events to listeners that may throw.
+// What happens in a manager, for whoever wants to know: its own listeners, and diagnostics channels for all managers.
 
+import { channel } from 'node:diagnostics_channel';
 import type { EventEmitter } from 'node:events';
 import { describe } from '../describe.js';
-import type { ProcessManagerEvents } from './events.js';
+import { EVENTS, type ProcessManagerEvents } from './events.js';
 
-/** Emits; a listener that throws is a process warning and stops nothing of the manager. */
-export function announce<E extends keyof ProcessManagerEvents>(
+type Name = keyof ProcessManagerEvents;
+
+/** `bosun:task:done` and so on, once for the process. */
+const channels = new Map(EVENTS.map((event) => [event, channel(`bosun:${event}`)]));
+
+/** True when an event is of interest to anybody. */
+export function isAnnounced(emitter: EventEmitter<ProcessManagerEvents>, event: Name): boolean {
+  return emitter.listenerCount(event) > 0 || channels.get(event)?.hasSubscribers === true;
+}
+
+/**
+ * Emits, and publishes with the manager as `manager`. A listener that throws is a process warning and stops nothing; a
+ * subscriber that throws is an uncaught exception, as diagnostics channels have it.
+ */
+export function announce<E extends Name>(
   emitter: EventEmitter<ProcessManagerEvents>,
   event: E,
   ...args: ProcessManagerEvents[E]
@@ -16,4 +30,13 @@ export function announce<E extends keyof ProcessManagerEvents>(
   } catch (error) {
     process.emitWarning(`a listener of '${event}' threw ${describe(error)}`, { code: 'BOSUN_W003' });
   }
+  const published = channels.get(event);
+  if (published?.hasSubscribers === true) published.publish({ ...args[0], manager: emitter });
+}
+
+const TASK_ENDS = ['task:done', 'task:failed', 'task:cancelled'] as const;
+
+/** True when the end of a task is of interest to anybody. */
+export function listensToTasks(emitter: EventEmitter<ProcessManagerEvents>): boolean {
+  return TASK_ENDS.some((event) => isAnnounced(emitter, event));
 }

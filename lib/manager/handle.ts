@@ -1,23 +1,32 @@
 // What the owner of a manager holds of a scheduled task.
 
+import { AsyncResource } from 'node:async_hooks';
 import { describe } from '../describe.js';
 import { CancellationError } from '../errors.js';
 import type { TaskHandle } from '../task/manager.js';
 import type { Task } from '../task/task.js';
 import type { Outcome, ScheduledWaiter } from './submissions.js';
 
+/** The type of the async resource that a task is in its manager's process. */
+const TASK_RESOURCE = 'bosun.Task';
+
+/** Makes a promise within an async resource of its own, which is not kept: a million of them may wait. */
+export function inTaskResource<R>(make: () => Promise<R>): Promise<R> {
+  return new AsyncResource(TASK_RESOURCE).runInAsyncScope(make);
+}
+
 /** Makes its promise only when somebody asks for the result. */
-export class ScheduledTask<R> implements TaskHandle<R>, ScheduledWaiter {
+export class ScheduledTask<R> extends AsyncResource implements TaskHandle<R>, ScheduledWaiter {
   readonly id: number;
   readonly task: Task<R>;
-  readonly #cancel: (ticket: number) => void;
+  readonly #cancel: (ticket: number, error: unknown) => void;
   #ticket = -1;
   #outcome: Outcome | undefined;
   #promise: Promise<R> | undefined;
   #resolve: ((value: R | Promise<R>) => void) | undefined;
-  #cancelReason: unknown;
 
-  constructor(id: number, task: Task<R>, cancel: (ticket: number) => void) {
+  constructor(id: number, task: Task<R>, cancel: (ticket: number, error: unknown) => void) {
+    super(TASK_RESOURCE);
     this.id = id;
     this.task = task;
     this.#cancel = cancel;
@@ -46,23 +55,20 @@ export class ScheduledTask<R> implements TaskHandle<R>, ScheduledWaiter {
 
   cancel(reason?: unknown): void {
     if (this.#outcome !== undefined) return;
-    this.#cancelReason ??= reason;
-    this.#cancel(this.#ticket);
+    const error =
+      reason === undefined
+        ? new CancellationError()
+        : new CancellationError(`the task was cancelled: ${describe(reason)}`, { cause: reason });
+    this.#cancel(this.#ticket, error);
   }
 
   settle(outcome: Outcome): void {
     if (this.#outcome !== undefined) return;
-    this.#outcome = withReason(outcome, this.#cancelReason);
-    this.#fulfil(this.#outcome);
+    this.#outcome = outcome;
+    if (this.#resolve !== undefined) this.runInAsyncScope(() => this.#fulfil(outcome));
   }
 
-  #fulfil({ error, value }: Outcome): void {
-    this.#resolve?.(error === undefined ? (value as R) : Promise.reject(error));
+  #fulfil(outcome: Outcome): void {
+    this.#resolve?.('error' in outcome ? Promise.reject(outcome.error) : (outcome.value as R));
   }
-}
-
-/** The reason that `cancel` was given becomes the error's cause. */
-function withReason(outcome: Outcome, reason: unknown): Outcome {
-  if (reason === undefined || !(outcome.error instanceof CancellationError)) return outcome;
-  return { error: new CancellationError(`the task was cancelled: ${describe(reason)}`, { cause: reason }) };
 }

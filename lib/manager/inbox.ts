@@ -1,11 +1,11 @@
 // The messages and failures of all tasks, for one reader.
 
-import { describe } from '../describe.js';
-import { WorkerException } from '../errors.js';
+import type { BosunError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import type { WorkerId } from '../task/context.js';
-import { decodeFailure } from '../wire/failure.js';
+import { decodeForeign } from '../wire/foreign.js';
 import { decodePayload } from '../wire/payload.js';
+import { failureOf } from './failures.js';
 import { MessageReader, refuseSecondReader } from './message-reader.js';
 import { type DispatchRecord, RECORD, RecordReader } from './records.js';
 
@@ -27,7 +27,7 @@ export class Inbox {
   readonly #owner: InboxOwner;
   readonly #records: RecordReader;
   /** Failures whose error is made already, by the task's id: that of its handle, or one with an exit code. */
-  readonly #known = new Map<number, WorkerException>();
+  readonly #known = new Map<number, BosunError>();
   #reader: MessageReader | undefined;
   #wasRead = false;
   #hasRead = false;
@@ -79,7 +79,7 @@ export class Inbox {
   }
 
   /** The record in the inbox of this task's failure stands for `error`. */
-  know(id: number, error: WorkerException): void {
+  know(id: number, error: BosunError): void {
     if (!this.#owner.discards) this.#known.set(id, error);
     // There will be no record of it.
     else if (this.#errors.length < KEPT_ERRORS) this.#errors.push(error);
@@ -97,7 +97,7 @@ export class Inbox {
   /** Throws away what is there, but keeps the first failures. */
   discard(): void {
     for (let record = this.#records.next(); record !== undefined; record = this.#records.next()) {
-      if (record.kind === RECORD.MESSAGE) {
+      if (record.kind === RECORD.MESSAGE || record.kind === RECORD.FOREIGN_MESSAGE) {
         this.#discarded += 1;
       } else if (this.#errors.length < KEPT_ERRORS) {
         const hasHandle = this.#known.has(record.id);
@@ -118,26 +118,24 @@ export class Inbox {
     }
     this.#hasRead = true;
     if (record.kind === RECORD.MESSAGE) return { message: decodePayload(record.bytes, record.start, record.end) };
+    if (record.kind === RECORD.FOREIGN_MESSAGE) return { message: foreignMessage(record) };
     const failure = this.#failure(record);
     if (this.#owner.throwOnError) throw failure;
     return { message: failure };
   }
 
-  #failure(record: DispatchRecord): WorkerException {
+  #failure(record: DispatchRecord): BosunError {
     const known = this.#known.get(record.id);
     this.#known.delete(record.id);
-    return known ?? toWorkerException(record, this.#owner.pidOf(record.worker));
+    return known ?? failureOf(record, undefined, this.#owner.pidOf(record.worker));
   }
 }
 
-/** The error of a task that failed in a worker. */
-export function toWorkerException(record: DispatchRecord, pid: number | undefined): WorkerException {
-  const { name: taskName, error: cause } = decodeFailure(record.bytes.subarray(record.start, record.end));
-  const where = pid === undefined ? `worker ${record.worker}` : `worker ${record.worker} (pid ${pid})`;
-  return new WorkerException(`task ${record.id} '${taskName}' failed in ${where}: ${describe(cause)}`, {
-    cause,
-    taskName,
-    taskId: record.id,
-    pid,
-  });
+/** What a peer has sent; a ProtocolError in its place when it cannot be read. */
+function foreignMessage({ bytes, start, end }: DispatchRecord): unknown {
+  try {
+    return decodeForeign(bytes, start, end);
+  } catch (error) {
+    return error;
+  }
 }

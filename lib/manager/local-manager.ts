@@ -1,23 +1,50 @@
 // A manager on this thread: no processes, no surprises. For tests of code that takes a Manager.
 
 import { describe } from '../describe.js';
-import { CancellationError, NotPortableError, WorkerException } from '../errors.js';
+import {
+  DeadlineError,
+  NotPortableError,
+  TimeoutError,
+  WorkerException,
+  type WorkerExceptionDetails,
+} from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
 import { createLogger } from '../runtime/log.js';
-import { RunContext } from '../runtime/run-context.js';
+import { RunContext, STOP_REASON } from '../runtime/run-context.js';
 import { createSession } from '../runtime/session.js';
 import { runInContext } from '../task/context.js';
 import type { Manager, TaskHandle } from '../task/manager.js';
+import {
+  CAUSE_FLAGS,
+  checkPolicy,
+  defaultBackoff,
+  NO_POLICY,
+  type RetryCause,
+  type TaskPolicy,
+} from '../task/policy.js';
 import { choosePriority } from '../task/target.js';
 import { Task } from '../task/task.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
+import { AbortSignals } from './abort-signals.js';
 import { ScheduledTask } from './handle.js';
 import { MessageReader, refuseSecondReader } from './message-reader.js';
+import type { Outcome } from './submissions.js';
 
 /** Options of a LocalManager. */
 export interface LocalManagerOptions {
   /** 1 to 128 levels, 0 the most urgent; 2 unless given. */
   readonly priorityLevels?: number;
+}
+
+/** A task that has not ended. */
+interface Entry {
+  readonly id: number;
+  readonly handle: ScheduledTask<unknown>;
+  readonly level: number;
+  readonly policy: TaskPolicy;
+  attempt: number;
+  /** Its deadline, then its time-out, then its next attempt. */
+  timer: NodeJS.Timeout | undefined;
 }
 
 /**
@@ -27,13 +54,17 @@ export interface LocalManagerOptions {
  * they would be on their way from a process.
  */
 export class LocalManager implements Manager {
-  readonly #levels: ScheduledTask<unknown>[][];
+  readonly #levels: Entry[][];
+  /** All that have not ended, by their numbers. */
+  readonly #entries = new Map<number, Entry>();
+  /** What those that were told to stop are to reject with. */
+  readonly #reasons = new Map<number, unknown>();
+  readonly #signals = new AbortSignals((id, reason) => this.#drop(id, reason));
   readonly #inbox: unknown[] = [];
   #reader: MessageReader | undefined;
-  #left = 0;
   #ids = 0;
   #working = false;
-  #running: { readonly id: number; readonly context: RunContext } | undefined;
+  #running: { readonly entry: Entry; readonly context: RunContext } | undefined;
 
   /** @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a number of levels that is not 1 to 128. */
   constructor(options: LocalManagerOptions = {}) {
@@ -44,20 +75,33 @@ export class LocalManager implements Manager {
 
   /** Tasks that have not ended. */
   get tasksLeft(): number {
-    return this.#left;
+    return this.#entries.size;
   }
 
+  /**
+   * `timeout`, `deadline`, `retry` and `signal` of the task hold here as well, but a task that does not stop when it is
+   * asked to cannot be forced: there is one thread.
+   */
   schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
     if (!(task instanceof Task)) throw new NotPortableError('only a Task can be scheduled');
     const level = choosePriority(priority, task.priority, this.#levels.length);
+    task.signal?.throwIfAborted();
     this.#ids += 1;
-    const handle: ScheduledTask<R> = new ScheduledTask<R>(this.#ids, task, () => this.#drop(handle, level));
-    (this.#levels[level] as ScheduledTask<unknown>[]).push(handle as ScheduledTask<unknown>);
-    this.#left += 1;
-    if (!this.#working) {
-      this.#working = true;
-      queueMicrotask(() => void this.#work());
+    const id = this.#ids;
+    const handle: ScheduledTask<R> = new ScheduledTask<R>(id, task, (_, error) => this.#drop(id, error));
+    const policy = checkPolicy(task.limits, NO_POLICY);
+    const entry: Entry = { id, handle: handle as ScheduledTask<unknown>, level, policy, attempt: 1, timer: undefined };
+    this.#entries.set(id, entry);
+    this.#levels[level]?.push(entry);
+    if (task.signal !== undefined) this.#signals.watch(task.signal, id);
+    if (policy.deadlineMs > 0) {
+      entry.timer = setTimeout(() => {
+        const error = new DeadlineError(`task ${id} '${task.name}' had not begun by its deadline: dropped`);
+        this.#inbox.push(error);
+        this.#drop(id, error);
+      }, policy.deadlineMs);
     }
+    this.#begin();
     return handle;
   }
 
@@ -71,7 +115,7 @@ export class LocalManager implements Manager {
     if (this.#reader !== undefined) refuseSecondReader();
     this.#reader = new MessageReader({
       take: () => (this.#inbox.length > 0 ? { message: this.#inbox.shift() } : undefined),
-      finished: () => this.#left === 0,
+      finished: () => this.#entries.size === 0,
       release: () => {
         this.#reader = undefined;
       },
@@ -79,52 +123,106 @@ export class LocalManager implements Manager {
     return this.#reader;
   }
 
+  #begin(): void {
+    if (this.#working) return;
+    this.#working = true;
+    queueMicrotask(() => void this.#work());
+  }
+
   async #work(): Promise<void> {
     const { session, close } = await createSession(undefined);
-    const environment = { manager: this, session, log: createLogger(false), worker: 0, stopRequested: () => false };
-    for (let handle = this.#next(); handle !== undefined; handle = this.#next()) {
-      const { task, id } = handle;
-      const context = new RunContext(environment, 0, id, 1);
-      this.#running = { id, context };
-      try {
-        handle.settle({ value: await runInContext(context, () => task.run(context)) });
-      } catch (cause) {
-        handle.settle({ error: context.stopped ? new CancellationError() : this.#report(handle, cause) });
-      }
+    const environment = { manager: this, session, log: createLogger(false), worker: 0, stopReason: () => 0 };
+    for (let entry = this.#next(); entry !== undefined; entry = this.#next()) {
+      clearTimeout(entry.timer);
+      const context = new RunContext(environment, 0, 0, entry.id, entry.attempt);
+      this.#running = { entry, context };
+      await this.#run(entry, context);
       this.#running = undefined;
-      this.#left -= 1;
       this.#reader?.wake();
     }
     await close();
     this.#working = false;
     // Something may have been scheduled while the session was closed.
-    if (this.#left > 0) {
-      this.#working = true;
-      void this.#work();
-    }
+    if (this.#levels.some((level) => level.length > 0)) this.#begin();
   }
 
-  #report({ id, task }: ScheduledTask<unknown>, cause: unknown): WorkerException {
-    const message = `task ${id} '${task.name}' failed: ${describe(cause)}`;
-    const error = new WorkerException(message, { cause, taskName: task.name, taskId: id, pid: process.pid });
+  async #run(entry: Entry, context: RunContext): Promise<void> {
+    const { handle, policy } = entry;
+    if (policy.timeoutMs > 0) entry.timer = setTimeout(() => context.stop(STOP_REASON.TIMEOUT), policy.timeoutMs);
+    let outcome: Outcome;
+    try {
+      outcome = { value: await runInContext(context, () => handle.task.run(context)) };
+    } catch (error) {
+      outcome = { error };
+    }
+    clearTimeout(entry.timer);
+    if (context.stopped === undefined) {
+      if ('value' in outcome) this.#settle(entry, outcome);
+      else if (!this.#again(entry, 'error')) this.#settle(entry, { error: this.#report(entry, outcome.error) });
+      return;
+    }
+    // The request to stop decided how it ends, as it does in a worker.
+    if (!(context.stopped instanceof TimeoutError)) this.#settle(entry, { error: this.#reasons.get(entry.id) });
+    else if (!this.#again(entry, 'timeout')) this.#settle(entry, { error: this.#reportTimeout(entry) });
+  }
+
+  #again(entry: Entry, cause: RetryCause): boolean {
+    const { policy, attempt, level } = entry;
+    if (attempt > policy.maxRetries || (policy.flags & CAUSE_FLAGS[cause]) === 0) return false;
+    entry.attempt += 1;
+    entry.timer = setTimeout(
+      () => {
+        this.#levels[level]?.unshift(entry);
+        this.#begin();
+      },
+      (policy.backoff ?? defaultBackoff)(attempt),
+    );
+    return true;
+  }
+
+  #settle(entry: Entry, outcome: Outcome): void {
+    clearTimeout(entry.timer);
+    this.#entries.delete(entry.id);
+    this.#reasons.delete(entry.id);
+    this.#signals.unwatch(entry.id);
+    entry.handle.settle(outcome);
+  }
+
+  #report(entry: Entry, cause: unknown): WorkerException {
+    const { name } = entry.handle.task;
+    const message = `task ${entry.id} '${name}' failed: ${describe(cause)}`;
+    const error = new WorkerException(message, { cause, ...details(entry) });
     this.#inbox.push(error);
     return error;
   }
 
-  #next(): ScheduledTask<unknown> | undefined {
+  #reportTimeout(entry: Entry): TimeoutError {
+    const { name } = entry.handle.task;
+    const error = new TimeoutError(`task ${entry.id} '${name}' ran for longer than its timeout`, details(entry));
+    this.#inbox.push(error);
+    return error;
+  }
+
+  #next(): Entry | undefined {
     return this.#levels.find((level) => level.length > 0)?.shift();
   }
 
-  #drop<R>(handle: ScheduledTask<R>, level: number): void {
-    const waiting = this.#levels[level] as ScheduledTask<unknown>[];
-    const index = waiting.indexOf(handle as ScheduledTask<unknown>);
-    if (index === -1) {
-      if (this.#running?.id === handle.id) this.#running.context.stop();
+  #drop(id: number, error: unknown): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    if (this.#running?.entry === entry) {
+      this.#reasons.set(id, error);
+      this.#running.context.stop();
       return;
     }
-    waiting.splice(index, 1);
-    this.#left -= 1;
-    handle.settle({ error: new CancellationError() });
+    const waiting = this.#levels[entry.level] as Entry[];
+    const index = waiting.indexOf(entry);
+    if (index !== -1) waiting.splice(index, 1);
+    this.#settle(entry, { error });
     this.#reader?.wake();
   }
+}
+
+function details({ id, handle, attempt }: Entry): WorkerExceptionDetails {
+  return { taskName: handle.task.name, taskId: id, pid: process.pid, attempts: attempt };
 }

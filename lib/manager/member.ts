@@ -1,24 +1,17 @@
 // One local worker of a manager: its process, its socket, and what it left behind.
 
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { fstatSync, mkdirSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
-import type { ExitDetails } from '../errors.js';
+import type { LossDetails } from '../errors.js';
 import { type NativeDispatcher, native } from '../native.js';
 import type { WorkerConfiguration } from '../runtime/configuration.js';
 import type { WorkerId } from '../task/context.js';
 import { encodePayload } from '../wire/payload.js';
 import { ProcessWorker } from '../worker/process-worker.js';
+import { StderrTail, tailOfFile } from '../worker/stderr-tail.js';
+import type { LostTask, Runner } from './failures.js';
 import type { ManagerSettings } from './options.js';
-
-/** A task that was running when its worker died. */
-export interface LostTask {
-  readonly slot: number;
-  readonly ticket: number;
-  readonly id: number;
-  readonly name: string | undefined;
-  readonly level: number;
-}
 
 /** After its exit a worker's socket is read for at most this long; bytes in it still count. */
 const READ_AFTER_EXIT_MS = 200;
@@ -26,7 +19,7 @@ const READ_AFTER_EXIT_MS = 200;
 /** A process that has closed its socket but does not end is of no use to anybody. */
 const EXIT_AFTER_EOF_MS = 1_000;
 
-export class Member {
+export class Member implements Runner {
   readonly worker: WorkerId;
   readonly connection: number;
   readonly life: ProcessWorker;
@@ -42,13 +35,19 @@ export class Member {
   tasksEnded = 0;
   /** True from its report that it is set up. */
   wasReady = false;
+  /** True when the manager made it end, for what a task did. */
+  wasEnded = false;
   /** Resolves when the process has exited and every byte of its socket was taken. */
-  readonly gone: Promise<ExitDetails>;
+  readonly gone: Promise<LossDetails>;
+  /** What it writes to its standard error, unless that is a log file. */
+  #tail: StderrTail | undefined;
+  /** Its log file, and where in it this worker began. */
+  #log: { readonly path: string; readonly start: number } | undefined;
 
   /** Starts it. @throws the system's error when there are no descriptors left. */
   constructor(worker: WorkerId, dispatcher: NativeDispatcher, settings: ManagerSettings) {
     this.worker = worker;
-    const [connection, reader, writer, childEnd, page] = dispatcher.open(worker);
+    const [connection, reader, writer, ...childEnds] = dispatcher.open(worker);
     this.connection = connection;
     // Two sockets over one connection: a worker that is gone makes writing fail, and what it had sent is still to be read.
     this.socket = new Socket({ fd: reader, readable: true, writable: false });
@@ -58,35 +57,41 @@ export class Member {
       // A dead peer is the end of the stream, however the system puts it.
       socket.on('error', () => {});
     }
-    let log: number | undefined;
+    let stderr: number | undefined;
     try {
-      if (settings.logDirectory !== undefined) log = openLog(settings.logDirectory, worker);
+      stderr = settings.logDirectory === undefined ? this.#openTail() : this.#openLog(settings.logDirectory);
       this.life = new ProcessWorker({
-        descriptors: [childEnd, page],
-        stdout: log ?? (settings.stdoutToStderr ? 2 : 1),
-        stderr: log ?? 2,
+        descriptors: childEnds,
+        stdout: settings.logDirectory === undefined ? (settings.stdoutToStderr ? 2 : 1) : stderr,
+        stderr,
         execArgv: settings.execArgv,
         env: settings.env,
       });
     } catch (error) {
+      this.#tail?.close();
       this.destroy();
       dispatcher.disconnect(connection);
       throw error;
     } finally {
       // The child has its own copies; with ours open its death would never be seen as the end of the stream.
-      native.closeDescriptor(childEnd);
-      native.closeDescriptor(page);
-      if (log !== undefined) closeSync(log);
+      for (const descriptor of childEnds) native.closeDescriptor(descriptor);
+      if (stderr !== undefined) native.closeDescriptor(stderr);
     }
     this.gone = this.#watchEnd();
     const configuration: WorkerConfiguration = {
       worker,
       levels: settings.levels,
       maxFrameBytes: settings.maxFrameBytes,
-      logFile: log !== undefined,
+      concurrency: settings.concurrency,
+      policy: { ...settings.policy, backoff: undefined },
+      logFile: settings.logDirectory !== undefined,
       ...(settings.setup !== undefined && { setup: settings.setup }),
     };
     dispatcher.sendHello(connection, encodePayload(configuration));
+  }
+
+  get pid(): number | undefined {
+    return this.life.pid;
   }
 
   write(bytes: Buffer): void {
@@ -100,7 +105,7 @@ export class Member {
     this.#writer.destroy();
   }
 
-  async #watchEnd(): Promise<ExitDetails> {
+  async #watchEnd(): Promise<LossDetails> {
     const { life, socket } = this;
     let timer: NodeJS.Timeout | undefined;
     const closed = new Promise<void>((resolve) => {
@@ -112,14 +117,34 @@ export class Member {
     });
     const exit = await life.exited;
     clearTimeout(timer);
-    timer = setTimeout(() => this.destroy(), READ_AFTER_EXIT_MS);
-    await closed;
+    const tail = this.#tail;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(() => {
+        this.destroy();
+        resolve();
+      }, READ_AFTER_EXIT_MS);
+    });
+    await Promise.all([closed, Promise.race([tail?.ended, late])]);
     clearTimeout(timer);
-    return exit;
+    tail?.close();
+    return { ...exit, stderrTail: tail?.text ?? this.#logTail() };
   }
-}
 
-function openLog(directory: string, worker: WorkerId): number {
-  mkdirSync(directory, { recursive: true });
-  return openSync(join(directory, `worker-${worker}.log`), 'a');
+  #openTail(): number {
+    const [readEnd, writeEnd] = native.openPipe();
+    this.#tail = new StderrTail(readEnd);
+    return writeEnd;
+  }
+
+  #openLog(directory: string): number {
+    mkdirSync(directory, { recursive: true });
+    const path = join(directory, `worker-${this.worker}.log`);
+    const log = openSync(path, 'a');
+    this.#log = { path, start: fstatSync(log).size };
+    return log;
+  }
+
+  #logTail(): string {
+    return this.#log === undefined ? '' : tailOfFile(this.#log.path, this.#log.start);
+  }
 }

@@ -3,9 +3,11 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { InvalidArgumentError } from '../errors.js';
-import { integer, ownOptions } from '../own-options.js';
+import { checkSignal, integer, ownOptions } from '../own-options.js';
+import { checkPolicy, NO_POLICY, type RetryPolicy, type TaskPolicy } from '../task/policy.js';
 import type { TargetReference } from '../task/task.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
+import { checkListen, type ListenOptions, type ListenSettings } from './listen-options.js';
 import { type RunTarget, RunTargets } from './run-target.js';
 
 /** Options of a ProcessManager. Times are milliseconds, sizes are bytes. */
@@ -39,8 +41,32 @@ export interface ProcessManagerOptions {
   readonly execArgv?: readonly string[];
   /** The whole environment of the workers; this process's own unless given. */
   readonly env?: NodeJS.ProcessEnv;
-  /** How long a worker that was asked to finish may take before SIGTERM; 5 000 unless given. */
+  /** How long a worker, or a task, that was asked to stop may take before SIGTERM; 5 000 unless given. */
   readonly grace?: number;
+  /**
+   * Tasks that a worker runs at once; 1 unless given, at most 1 024. For tasks that wait for something: a worker has one
+   * thread, and what one of them loses, as its process, all of them lose.
+   */
+  readonly concurrency?: number;
+  /** Milliseconds that a run may take, for tasks that say nothing themselves; no limit unless given. */
+  readonly timeout?: number;
+  /** Milliseconds by which a task must have begun, likewise. */
+  readonly deadline?: number;
+  /** When tasks are run again, likewise; never unless given. */
+  readonly retry?: RetryPolicy;
+  /** Waiting tasks that the owner may have in the queue; no limit unless given. Tasks that tasks schedule always fit. */
+  readonly maxQueue?: number;
+  /** `'throw'`: a QueueFullError. `'wait'`: tasks wait outside for room, in order; see `room()`. `'throw'` unless given. */
+  readonly whenFull?: 'throw' | 'wait';
+  /** Workers that may die within so many milliseconds without having ended a task; `{ max: 5, within: 10_000 }`. */
+  readonly restart?: { readonly max?: number; readonly within?: number };
+  /** Closes the manager with CANCEL when it is aborted. */
+  readonly signal?: AbortSignal;
+  /**
+   * Where peers may connect: `true` for a Unix socket in a new directory that is closed to others, a path for one there,
+   * `{ host, port }` for TCP, which takes `tls` off loopback. Nothing listens unless given.
+   */
+  readonly listen?: true | string | ListenOptions;
 }
 
 /** The same, complete and checked. */
@@ -60,6 +86,13 @@ export interface ManagerSettings {
   readonly execArgv: readonly string[] | undefined;
   readonly env: NodeJS.ProcessEnv | undefined;
   readonly grace: number;
+  readonly concurrency: number;
+  readonly policy: TaskPolicy;
+  readonly maxQueue: number;
+  readonly waitsWhenFull: boolean;
+  readonly restart: { readonly max: number; readonly within: number };
+  readonly signal: AbortSignal | undefined;
+  readonly listen: ListenSettings | undefined;
 }
 
 const KNOWN = new Set<string>([
@@ -77,6 +110,15 @@ const KNOWN = new Set<string>([
   'execArgv',
   'env',
   'grace',
+  'concurrency',
+  'timeout',
+  'deadline',
+  'retry',
+  'maxQueue',
+  'whenFull',
+  'restart',
+  'signal',
+  'listen',
 ] satisfies (keyof ProcessManagerOptions)[]);
 
 /** Node.js timers take no longer delays. */
@@ -94,7 +136,9 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
     }
   }
   const cores = availableParallelism();
-  const workers = integer('workers', options.workers ?? 2 * cores, 1, 1024);
+  const listen = options.listen === undefined ? undefined : checkListen(options.listen);
+  // A manager that nobody could connect to must run its tasks itself.
+  const workers = integer('workers', options.workers ?? 2 * cores, listen === undefined ? 1 : 0, 1024);
   return {
     workers,
     minWorkers: integer('minWorkers', options.minWorkers ?? Math.min(workers, cores), 0, workers),
@@ -114,12 +158,28 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
     execArgv: strings('execArgv', options.execArgv),
     env: options.env === undefined ? undefined : { ...ofType('env', options.env, 'object') },
     grace: integer('grace', options.grace ?? 5_000, 0, MAX_DELAY),
+    concurrency: integer('concurrency', options.concurrency ?? 1, 1, 1024),
+    policy: checkPolicy(options, NO_POLICY),
+    maxQueue: orInfinity('maxQueue', options.maxQueue ?? Number.POSITIVE_INFINITY, 1),
+    waitsWhenFull: oneOf('whenFull', options.whenFull ?? 'throw', ['throw', 'wait']) === 'wait',
+    restart: checkRestart(options.restart),
+    signal: checkSignal(options.signal),
+    listen,
   };
 }
 
 /** A time to wait, in milliseconds. */
 export function delay(name: string, value: unknown): number {
   return integer(name, value, 0, MAX_DELAY);
+}
+
+function checkRestart(given: ProcessManagerOptions['restart']): ManagerSettings['restart'] {
+  const { max = 5, within = 10_000 } = ownOptions(given, 'the options of restart');
+  return { max: orInfinity('restart.max', max, 0), within: integer('restart.within', within, 1, MAX_DELAY) };
+}
+
+function orInfinity(name: string, value: number, least: number): number {
+  return value === Number.POSITIVE_INFINITY ? value : integer(name, value, least, Number.MAX_SAFE_INTEGER);
 }
 
 function ofType<T>(name: string, value: T, type: 'boolean' | 'string' | 'object'): T {

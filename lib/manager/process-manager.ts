@@ -2,10 +2,11 @@
 
 import { EventEmitter } from 'node:events';
 import { InvalidArgumentError } from '../errors.js';
-import { ownOptions } from '../own-options.js';
+import { checkSignal, ownOptions } from '../own-options.js';
 import { Proxy } from '../runtime/proxy.js';
 import { encodeSpec } from '../task/encode.js';
 import type { Manager, TaskHandle } from '../task/manager.js';
+import { checkPolicy, type LimitOptions } from '../task/policy.js';
 import { specName, toSpec } from '../task/spec.js';
 import { choosePriority } from '../task/target.js';
 import type { Task } from '../task/task.js';
@@ -14,18 +15,24 @@ import { encodePayload } from '../wire/payload.js';
 import { ClosePolicy, type CloseReport, STRICTNESS } from './close.js';
 import { Engine } from './engine.js';
 import type { ProcessManagerEvents } from './events.js';
-import { ScheduledTask } from './handle.js';
+import { inTaskResource, ScheduledTask } from './handle.js';
+import type { ListenAddress } from './listener.js';
 import { checkManagerOptions, delay, type ManagerSettings, oneOf, type ProcessManagerOptions } from './options.js';
 import { type RunTarget, RunTargets } from './run-target.js';
 import type { ManagerStats } from './stats.js';
 import { FLAG_INBOX_ERRORS } from './submissions.js';
 import type { WorkerInfo } from './worker-set.js';
 
-/** Options of one call of `run`. */
-export interface RunOptions {
+/** Options of one call of `run`; what is not given is the manager's. */
+export interface RunOptions extends LimitOptions {
   /** 0 is the most urgent. */
-  readonly priority?: number;
+  readonly priority?: number | undefined;
+  /** Cancels the task; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
+
+// On no prototype, as all options that are read.
+const NO_OPTIONS: RunOptions = Object.freeze(Object.create(null));
 
 /**
  * A scheduler over worker processes.
@@ -63,7 +70,17 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
   }
 
   get workers(): readonly WorkerInfo[] {
-    return this.#engine.workers.info();
+    return this.#engine.info();
+  }
+
+  /** Where peers may connect, once `ready()` has resolved: a path, or a host and a port. Undefined without `listen`. */
+  get address(): ListenAddress | undefined {
+    return this.#engine.address;
+  }
+
+  /** What peers must send first. Who has it may run code in the workers: give it away by a file or a pipe, not in argv. */
+  get token(): string | undefined {
+    return this.#settings.listen?.token;
   }
 
   /**
@@ -74,7 +91,9 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
    * @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when a worker could not rebuild the task.
    * @throws DataCloneError (ERR_BOSUN_DATA_CLONE) when a field or an argument cannot travel.
    * @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) for a task above `maxFrameBytes`.
+   * @throws QueueFullError (ERR_BOSUN_QUEUE_FULL) above `maxQueue`, unless `whenFull` is `'wait'`.
    * @throws ManagerClosedError (ERR_BOSUN_MANAGER_CLOSED)
+   * @throws the reason of the task's signal when that is aborted already.
    */
   schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
     this.#engine.assertOpen();
@@ -82,29 +101,45 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const level = choosePriority(priority, task.priority, this.#settings.levels);
     const payload = this.#checkSize(encodeSpec(spec));
     const handle = new ScheduledTask<R>(this.#engine.nextId, task, this.#engine.cancel);
-    handle.ticket = this.#engine.submit(level, FLAG_INBOX_ERRORS, payload, handle, specName(spec));
+    const policy = checkPolicy(task.limits, this.#settings.policy);
+    const submission = { level, flags: FLAG_INBOX_ERRORS, payload, policy, waiter: handle, name: specName(spec) };
+    handle.ticket = this.#engine.submit(submission, task.signal);
     return handle;
   }
 
   /**
    * Calls an exported function in a worker. Its failure reaches only this promise.
    *
-   * @throws OutOfRangeError, InvalidArgumentError, ManagerClosedError at the call; all else rejects.
+   * @throws OutOfRangeError, InvalidArgumentError, ManagerClosedError at the call; all else rejects: a QueueFullError, the
+   * reason of an aborted signal, a TimeoutError, a DeadlineError, a WorkerException.
    */
-  run<R>(target: RunTarget, args: readonly unknown[] = [], options: RunOptions = {}): Promise<R> {
+  run<R>(target: RunTarget, args: readonly unknown[] = [], options: RunOptions = NO_OPTIONS): Promise<R> {
     this.#engine.assertOpen();
-    const { module, exportName } = this.#targets.resolve(target);
+    const { module, exportName: name } = this.#targets.resolve(target);
     if (!Array.isArray(args)) throw new InvalidArgumentError('args is an array of arguments');
-    const level = choosePriority(ownOptions(options, 'the options of run').priority, undefined, this.#settings.levels);
-    let payload: Uint8Array;
-    try {
-      payload = this.#checkSize(encodeSpec(['f', '', module, exportName, args]));
-    } catch (error) {
-      return Promise.reject(error);
-    }
-    return new Promise<R>((resolve) => {
-      this.#engine.submit(level, 0, payload, resolve as (outcome: unknown) => void, exportName);
+    const given = options === NO_OPTIONS ? options : ownOptions(options, 'the options of run');
+    const level = choosePriority(given.priority, undefined, this.#settings.levels);
+    const policy = checkPolicy(given, this.#settings.policy);
+    const signal = checkSignal(given.signal);
+    return inTaskResource(() => {
+      // What is thrown in here rejects the promise.
+      return new Promise<R>((resolve) => {
+        const payload = this.#checkSize(encodeSpec(['f', '', module, name, args]));
+        const waiter = resolve as (outcome: unknown) => void;
+        this.#engine.submit({ level, flags: 0, payload, policy, waiter, name }, signal);
+      });
     });
+  }
+
+  /**
+   * Resolves when the queue has room (`maxQueue`), so that a producer goes at the workers' pace.
+   *
+   * @throws ManagerClosedError (ERR_BOSUN_MANAGER_CLOSED)
+   */
+  async room(): Promise<void> {
+    this.#engine.assertOpen();
+    await this.#engine.room();
+    this.#engine.assertOpen();
   }
 
   /** Puts a message into this manager's own inbox. @throws ManagerClosedError, DataCloneError */
@@ -125,14 +160,21 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     return this.#engine.openInbox();
   }
 
-  /** Resolves when `minWorkers` workers are set up. Rejects with a WorkerStartError when they cannot be. */
+  /**
+   * Resolves when `minWorkers` workers are set up, and peers can connect if there is `listen`. Rejects with a
+   * WorkerStartError or a ListenError when that cannot be.
+   */
   ready(): Promise<void> {
     return this.#engine.ready();
   }
 
-  /** The counts now. */
-  stats(): ManagerStats {
-    return this.#engine.stats();
+  /**
+   * The counts now, and how long tasks ran and waited.
+   *
+   * @param options.reset begin the histograms of `run` and `wait` anew.
+   */
+  stats(options: { readonly reset?: boolean } = {}): ManagerStats {
+    return this.#engine.stats(ownOptions(options, 'the options of stats').reset === true);
   }
 
   /**

@@ -12,6 +12,13 @@ export const RECORD = {
   READY: 6,
   START_FAILED: 7,
   FULL: 8,
+  RETRY: 9,
+  TIMEOUT: 10,
+  STOPPING: 11,
+  DEADLINE: 12,
+  LOST_RESULT: 13,
+  UNRESPONSIVE: 14,
+  FOREIGN_MESSAGE: 15,
 } as const;
 
 /** The ticket of a task that a worker scheduled. */
@@ -28,6 +35,8 @@ export interface DispatchRecord {
   readonly worker: number;
   readonly runUs: number;
   readonly level: number;
+  /** The task's bytes come from a listening socket. */
+  readonly foreign: boolean;
   readonly attempt: number;
   readonly id: number;
   readonly bytes: Uint8Array;
@@ -61,7 +70,8 @@ export class RecordReader {
       worker: getU32(bytes, at + 12),
       runUs: getU32(bytes, at + 16),
       kind: bytes[at + 20] as number,
-      level: bytes[at + 21] as number,
+      level: (bytes[at + 21] as number) & 0x7f,
+      foreign: (bytes[at + 21] as number) > 0x7f,
       attempt: getU32(bytes, at + 20) >>> 16,
       id: getU32(bytes, at + 24) + getU32(bytes, at + 28) * 2 ** 32,
       bytes,

@@ -1,41 +1,58 @@
-// How tasks end: from the dispatcher's records to promises, the inbox and events.
+// How tasks end, and go on: from the dispatcher's records to promises, the inbox, events and other attempts.
 
 import type { EventEmitter } from 'node:events';
-import { CancellationError, type ExitDetails, QueueFullError, WorkerException, WorkerLostError } from '../errors.js';
+import { describe } from '../describe.js';
+import { CancellationError, type ExitDetails, type LossDetails, QueueFullError, WorkerException } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
-import { specName, type TaskSpec } from '../task/spec.js';
+import { defaultBackoff } from '../task/policy.js';
 import { decodePayload } from '../wire/payload.js';
-import { announce } from './announce.js';
+import { AbortSignals } from './abort-signals.js';
+import { announce, isAnnounced } from './announce.js';
 import type { ProcessManagerEvents } from './events.js';
-import { type Inbox, toWorkerException } from './inbox.js';
-import type { LostTask, Member } from './member.js';
+import { carriedName, failureOf, type LostTask, lossOf, type Runner } from './failures.js';
+import type { Inbox } from './inbox.js';
 import { type DispatchRecord, NO_TICKET, RECORD } from './records.js';
-import type { Outcome, Submissions } from './submissions.js';
-import type { WorkerSet } from './worker-set.js';
+import type { Outcome, Submissions, Waiter } from './submissions.js';
 
 /** What a settlement needs of its manager. */
 export interface SettlementParts {
   readonly dispatcher: NativeDispatcher;
   readonly submissions: Submissions;
   readonly inbox: Inbox;
-  readonly workers: WorkerSet;
   readonly events: EventEmitter<ProcessManagerEvents>;
+  /** The manager's own; undefined for the default. */
+  readonly backoff: ((attempt: number) => number) | undefined;
+  runner(worker: number): Runner | undefined;
+  pidOf(worker: number): number | undefined;
   /** Why tasks are dropped now; undefined while they are dropped one by one, by their own `cancel`. */
   dropReason(): Error | undefined;
+  /** Cancels one task. */
+  cancel(ticket: number, error: unknown): void;
 }
 
 /** As in native/dispatch/dispatcher.h. */
-const LOST_OUTCOME = { UNKNOWN: 0, FAILED: 1, CANCELLED: 2 } as const;
+const LOST = { UNKNOWN: 0, FAILED: 1, CANCELLED: 2, TIMED_OUT: 3, RETRY: 4, POISON: 5 } as const;
+
+/** Node.js timers and the dispatcher take no longer delays. */
+const MAX_BACKOFF_MS = 2 ** 31 - 1;
 
 /** What is known of the run that ended. */
-type Ended = Pick<DispatchRecord, 'id' | 'ticket' | 'worker' | 'level' | 'runUs'>;
+type Ended = Pick<DispatchRecord, 'id' | 'ticket' | 'worker' | 'level' | 'runUs' | 'attempt'>;
 
 export class Settlement {
   readonly #parts: SettlementParts;
+  readonly signals: AbortSignals;
+  /** Of tasks that have one of their own, by ticket. */
+  readonly #backoffs = new Map<number, (attempt: number) => number>();
+  /** How the workers ended that a task has cost so far, by its id. */
+  readonly #exits = new Map<number, ExitDetails[]>();
+  /** Why tasks were told to stop, or dropped, by ticket: what they are to reject with. */
+  readonly #reasons = new Map<number, unknown>();
   #unseen: Error | undefined;
 
   constructor(parts: SettlementParts) {
     this.#parts = parts;
+    this.signals = new AbortSignals((ticket, reason) => parts.cancel(ticket, reason));
   }
 
   /** The first failure that no handle has shown, or could show, to anybody. */
@@ -43,97 +60,170 @@ export class Settlement {
     return this.#unseen;
   }
 
+  useBackoff(ticket: number, backoff: (attempt: number) => number): void {
+    this.#backoffs.set(ticket, backoff);
+  }
+
   /** A task ended by its worker's word, or was dropped. */
   end(record: DispatchRecord): void {
     this.#settle(record, this.#outcome(record));
   }
 
-  /** A task was running when its worker died. Its end waits for the exit code. */
-  hold(record: DispatchRecord): void {
-    const { slot, ticket, id, worker, level } = record;
-    let name = this.#parts.submissions.nameOf(ticket);
-    try {
-      name ??= specName(decodePayload(record.bytes, record.start, record.end) as TaskSpec);
-    } catch {
-      // A task that another program scheduled: its bytes are its own.
-    }
-    this.#parts.workers.find(worker)?.lost.push({ slot, ticket, id, name, level });
+  /** A task is cancelled; how it ends is said by a record. */
+  cancelled(ticket: number, reason: unknown): void {
+    // The first reason is the one.
+    if (!this.#reasons.has(ticket)) this.#reasons.set(ticket, reason);
   }
 
-  /** The exit code is here. */
-  lose({ worker, life, lost }: Member, exit: ExitDetails): void {
-    const { dispatcher, inbox } = this.#parts;
-    for (const task of lost) {
-      // First: a listener or a promise that learns of the end may look at the counts, or use the ticket again.
-      const ended = dispatcher.settleLost(task.slot, this.#parts.dropReason() !== undefined);
-      // Of a cancelled one the dispatcher says so itself, by a record.
-      if (ended === LOST_OUTCOME.FAILED) {
-        const error = lostError(task, worker, life.pid, exit);
-        if (task.ticket === NO_TICKET) {
-          inbox.know(task.id, error);
-          this.#unseen ??= error;
-        }
-        this.#settle({ ...task, worker, runUs: 0 }, { error });
-      }
+  /** A task that waited for room is dropped; the dispatcher has never heard of it. */
+  dropOutside(ticket: number, error: unknown): void {
+    const { submissions } = this.#parts;
+    this.#backoffs.delete(ticket);
+    this.signals.unwatch(ticket);
+    const waiter = submissions.take(ticket);
+    if (waiter !== undefined) this.#tell(waiter, undefined, { error });
+  }
+
+  /** A task was told to stop and goes on. However it ends now: its waiter is told, its worker has yet to let go of it. */
+  giveUp(record: DispatchRecord): void {
+    const { submissions, pidOf } = this.#parts;
+    const { ticket, id, worker } = record;
+    const waiter = submissions.decide(ticket);
+    if (waiter === undefined) return;
+    if (!this.#reasons.has(ticket)) {
+      const timeout = { ...record, kind: RECORD.TIMEOUT };
+      this.#reasons.set(ticket, failureOf(timeout, submissions.nameOf(ticket), pidOf(worker)));
     }
+    this.#tell(waiter, id, { error: this.#reasons.get(ticket) });
+  }
+
+  /** An attempt failed, and another is allowed. */
+  retry(record: DispatchRecord): void {
+    const { submissions, pidOf } = this.#parts;
+    const name = submissions.nameOf(record.ticket);
+    const timedOut = record.start === record.end;
+    const failed = timedOut ? { ...record, kind: RECORD.TIMEOUT } : record;
+    this.#again(record, record.slot, name, () => failureOf(failed, name, pidOf(record.worker)));
+  }
+
+  /** A task was running when its worker died. How it goes on waits for the exit code. */
+  hold(record: DispatchRecord): void {
+    const { slot, ticket, id, worker, level, attempt, kind } = record;
+    const name = this.#parts.submissions.nameOf(ticket) ?? carriedName(record);
+    const finished = kind === RECORD.LOST_RESULT;
+    this.#parts.runner(worker)?.lost.push({ slot, ticket, id, name, level, attempt, finished });
+  }
+
+  /** It is known how the worker ended. */
+  lose(runner: Runner, loss: LossDetails): void {
+    for (const task of runner.lost.splice(0)) this.#loseTask(task, runner, loss);
+  }
+
+  #loseTask(task: LostTask, runner: Runner, loss: LossDetails): void {
+    const { dispatcher, inbox } = this.#parts;
+    const { exitCode, exitSignal } = loss;
+    const exits = [...(this.#exits.get(task.id) ?? []), { exitCode, exitSignal }];
+    // First: a listener or a promise that learns of the end may look at the counts, or use the ticket again.
+    const outcome = dispatcher.settleLost(task.slot, this.#parts.dropReason() !== undefined);
+    const ended = { ...task, worker: runner.worker, runUs: 0 };
+    if (outcome === LOST.RETRY) {
+      this.#exits.set(task.id, exits);
+      this.#again(ended, task.slot, task.name, () => lossOf(task, runner, loss));
+    } else if (outcome === LOST.FAILED || outcome === LOST.POISON) {
+      const error = lossOf(task, runner, loss, outcome === LOST.POISON ? exits : undefined);
+      if (task.ticket === NO_TICKET) {
+        inbox.know(task.id, error);
+        this.#unseen ??= error;
+      }
+      this.#settle(ended, { error });
+    }
+    // Of one that was cancelled, or told to stop in time, the dispatcher says so itself, by a record.
+  }
+
+  #again(task: Ended, slot: number, name: string | undefined, failure: () => Error): void {
+    const { dispatcher, events } = this.#parts;
+    const delayMs = this.#backoff(task.ticket, task.attempt);
+    dispatcher.retry(slot, delayMs);
+    if (!isAnnounced(events, 'task:retry')) return;
+    const { id, level: priority, worker, attempt } = task;
+    announce(events, 'task:retry', { id, name, priority, worker, attempt, delayMs, error: failure() });
+  }
+
+  #backoff(ticket: number, attempt: number): number {
+    const own = this.#backoffs.get(ticket) ?? this.#parts.backoff ?? defaultBackoff;
+    try {
+      const delay = own(attempt);
+      if (delay >= 0) return Math.min(delay, MAX_BACKOFF_MS);
+      process.emitWarning(`a backoff returned ${describe(delay)}, which is no time to wait`, { code: 'BOSUN_W003' });
+    } catch (error) {
+      process.emitWarning(`a backoff threw ${describe(error)}`, { code: 'BOSUN_W003' });
+    }
+    return defaultBackoff(attempt);
   }
 
   #outcome(record: DispatchRecord): Outcome {
+    const { submissions, pidOf, dropReason } = this.#parts;
     switch (record.kind) {
       case RECORD.VALUE:
-        // Nobody waits for the result of a task that another task scheduled.
-        if (record.ticket === NO_TICKET) return { value: undefined };
+        // Nobody waits for the result of a task that another task scheduled, and a peer may have none to give.
+        if (record.ticket === NO_TICKET || record.start === record.end) return { value: undefined };
         try {
           return { value: decodePayload(record.bytes, record.start, record.end) };
         } catch (cause) {
           const { id: taskId, worker } = record;
-          const details = { cause, taskId, pid: this.#parts.workers.pidOf(worker) };
+          const details = { cause, taskId, pid: pidOf(worker) };
           return { error: new WorkerException(`the result of task ${taskId} cannot be decoded`, details) };
         }
+      case RECORD.TIMEOUT:
+      case RECORD.CANCELLED:
+        if (this.#reasons.has(record.ticket)) return { error: this.#reasons.get(record.ticket) };
+        if (record.kind === RECORD.CANCELLED) return { error: dropReason() ?? new CancellationError() };
+        return { error: failureOf(record, submissions.nameOf(record.ticket), pidOf(record.worker)) };
       case RECORD.ERROR:
-        return { error: toWorkerException(record, this.#parts.workers.pidOf(record.worker)) };
-      case RECORD.FULL:
-        return { error: new QueueFullError() };
+      case RECORD.DEADLINE:
+        return { error: failureOf(record, submissions.nameOf(record.ticket), pidOf(record.worker)) };
       default:
-        return { error: this.#parts.dropReason() ?? new CancellationError() };
+        return { error: new QueueFullError() };
     }
   }
 
   #settle(ended: Ended, outcome: Outcome): void {
-    const { submissions, inbox } = this.#parts;
-    const name = submissions.nameOf(ended.ticket);
-    const waiter = submissions.take(ended.ticket);
-    if (typeof waiter === 'function') {
-      // A promise has one function to settle it: rejecting is resolving with a rejected promise.
-      waiter(outcome.error === undefined ? outcome.value : Promise.reject(outcome.error));
-    } else if (waiter !== undefined) {
-      if (outcome.error instanceof WorkerException) {
-        inbox.know(ended.id, outcome.error);
-        if (!waiter.isWatched) this.#unseen ??= outcome.error;
-      }
-      waiter.settle(outcome);
+    const { ticket, id } = ended;
+    const name = this.#parts.submissions.nameOf(ticket);
+    const waiter = this.#parts.submissions.take(ticket);
+    this.#exits.delete(id);
+    if (ticket !== NO_TICKET) {
+      this.#backoffs.delete(ticket);
+      this.#reasons.delete(ticket);
+      this.signals.unwatch(ticket);
     }
+    if (waiter !== undefined) this.#tell(waiter, id, outcome);
     this.#announce(ended, name, outcome);
   }
 
-  #announce({ id, worker, level, runUs }: Ended, name: string | undefined, { error }: Outcome): void {
+  #tell(waiter: Waiter, id: number | undefined, outcome: Outcome): void {
+    const error = 'error' in outcome ? outcome.error : undefined;
+    if (typeof waiter === 'function') {
+      // A promise has one function to settle it: rejecting is resolving with a rejected promise.
+      waiter('error' in outcome ? Promise.reject(error) : outcome.value);
+      return;
+    }
+    if (error instanceof WorkerException) {
+      if (id !== undefined) this.#parts.inbox.know(id, error);
+      if (!waiter.isWatched) this.#unseen ??= error;
+    }
+    waiter.settle(outcome);
+  }
+
+  #announce({ id, worker, level, runUs }: Ended, name: string | undefined, outcome: Outcome): void {
     const { events } = this.#parts;
-    const ending = error instanceof CancellationError ? 'task:cancelled' : 'task:failed';
-    const event = error === undefined ? 'task:done' : ending;
-    if (events.listenerCount(event) === 0) return;
+    const failed = 'error' in outcome;
+    const cancelled = failed && !(outcome.error instanceof WorkerException || outcome.error instanceof QueueFullError);
+    const event = failed ? (cancelled ? 'task:cancelled' : 'task:failed') : 'task:done';
+    if (!isAnnounced(events, event)) return;
+    const error = failed ? outcome.error : undefined;
     const known = name ?? (error instanceof WorkerException ? error.taskName : undefined);
     const details = { id, name: known, priority: level, worker, runMs: runUs / 1000 };
-    announce(events, event, error === undefined ? details : { ...details, error });
+    announce(events, event, failed ? { ...details, error } : details);
   }
-}
-
-function lostError({ id, name }: LostTask, worker: number, pid: number | undefined, exit: ExitDetails) {
-  const how = exit.exitSignal === null ? `exited with code ${exit.exitCode}` : `was ended by ${exit.exitSignal}`;
-  const task = name === undefined ? `task ${id}` : `task ${id} '${name}'`;
-  return new WorkerLostError(`worker ${worker} (pid ${pid}) ${how} while it ran ${task}`, {
-    ...exit,
-    taskName: name,
-    taskId: id,
-    pid,
-  });
 }

@@ -1,6 +1,7 @@
 // Tasks on their way from JavaScript to the dispatcher, and who waits for each.
 
 import type { NativeDispatcher } from '../native.js';
+import type { TaskPolicy } from '../task/policy.js';
 import { ByteWriter, putU32 } from '../wire/byte-writer.js';
 
 /** Who waits for a task. One per task, so a caller of `run` is its promise's resolver and no object around it. */
@@ -12,16 +13,27 @@ export interface ScheduledWaiter {
   settle(outcome: Outcome): void;
 }
 
-/** How a task ended, for its waiter. */
-export interface Outcome {
-  readonly error?: Error;
-  readonly value?: unknown;
+/** How a task ended, for its waiter. An `error` may be anything: the reason of an AbortSignal is. */
+export type Outcome = { readonly value: unknown } | { readonly error: unknown };
+
+/** A task to be run. */
+export interface Submission {
+  readonly level: number;
+  readonly flags: number;
+  /** Copied at the call. */
+  readonly payload: Uint8Array;
+  readonly policy: TaskPolicy;
+  readonly waiter: Waiter;
+  readonly name: string;
 }
 
 /** As in native/dispatch/slab.h. */
 export const FLAG_INBOX_ERRORS = 1;
 
-const FIELDS = 20;
+const FIELDS = 32;
+
+/** Its waiter knows how it ends; the dispatcher does not yet. */
+const DECIDED: Waiter = () => {};
 
 /**
  * Collects the tasks of one turn of the event loop and hands them over by one crossing. A ticket is an index into an
@@ -54,24 +66,32 @@ export class Submissions {
     return this.#ids;
   }
 
-  /** Appends a task; the payload is copied. Returns its ticket. */
-  add(level: number, flags: number, payload: Uint8Array, waiter: Waiter, name: string): number {
-    // First: it is the only thing here that can fail.
-    const at = this.#writer.reserve(FIELDS + payload.byteLength);
+  /** Gives a task its ticket and its number, `lastId`; `write` is to follow. */
+  add(waiter: Waiter, name: string): number {
     const ticket = this.#free.pop() ?? this.#waiters.length;
     this.#waiters[ticket] = waiter;
     this.#names[ticket] = name;
     this.#ids += 1;
+    return ticket;
+  }
+
+  /** Puts a task with a ticket among those that the next `flush` hands over; the payload is copied. */
+  write(ticket: number, id: number, { level, flags, payload, policy }: Submission): void {
+    const at = this.#writer.reserve(FIELDS + payload.byteLength);
     const { buffer } = this.#writer;
     putU32(buffer, at, payload.byteLength);
     putU32(buffer, at + 4, ticket);
-    putU32(buffer, at + 8, this.#ids);
-    putU32(buffer, at + 12, Math.floor(this.#ids / 2 ** 32));
+    putU32(buffer, at + 8, id);
+    putU32(buffer, at + 12, Math.floor(id / 2 ** 32));
     buffer[at + 16] = level;
-    buffer[at + 17] = flags;
+    buffer[at + 17] = flags | policy.flags;
+    buffer[at + 18] = policy.maxRetries;
+    buffer[at + 19] = policy.maxRetries >>> 8;
+    putU32(buffer, at + 20, policy.timeoutMs);
+    putU32(buffer, at + 24, policy.deadlineMs);
+    putU32(buffer, at + 28, policy.maxCrashes);
     buffer.set(payload, at + FIELDS);
     this.#pending += 1;
-    return ticket;
   }
 
   /** Hands everything over. */
@@ -85,13 +105,21 @@ export class Submissions {
     return this.#names[ticket];
   }
 
-  /** The waiter of a task that has ended; its ticket is free afterwards. */
+  /** The waiter of a task whose end is certain; its ticket stays taken until the dispatcher has let go of it. */
+  decide(ticket: number): Waiter | undefined {
+    const waiter = this.#waiters[ticket];
+    if (waiter === undefined || waiter === DECIDED) return undefined;
+    this.#waiters[ticket] = DECIDED;
+    return waiter;
+  }
+
+  /** The waiter of a task that has ended; its ticket is free afterwards. Undefined when it was decided before. */
   take(ticket: number): Waiter | undefined {
     const waiter = this.#waiters[ticket];
     if (waiter === undefined) return undefined;
     this.#waiters[ticket] = undefined;
     this.#names[ticket] = undefined;
     this.#free.push(ticket);
-    return waiter;
+    return waiter === DECIDED ? undefined : waiter;
   }
 }

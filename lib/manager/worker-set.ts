@@ -1,10 +1,11 @@
 // The local workers of one manager: started on demand, replaced when they die, stopped together.
 
-import { type ExitDetails, WorkerStartError } from '../errors.js';
+import { type LossDetails, WorkerStartError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import type { WorkerId } from '../task/context.js';
 import type { WorkerEnd, WorkerState } from '../worker/worker-life.js';
 import { ClosePolicy, type WorkerExit } from './close.js';
+import { faultText } from './faults.js';
 import { Member } from './member.js';
 import type { ManagerSettings } from './options.js';
 
@@ -28,32 +29,27 @@ export interface WorkerSetOwner {
   turn(): void;
   started(member: Member): void;
   /** The exit is known; `member.lost` is what has to be settled. */
-  exited(member: Member, exit: ExitDetails): void;
+  lost(member: Member, exit: LossDetails): void;
+  /** That is done; another may take its place. */
+  exited(member: Member, exit: LossDetails): void;
+  /** A worker could not be started, or died before it was set up; it is tried again. */
+  troubled(error: Error, retryMs: number): void;
   /** Workers cannot be started; nothing will ever run. */
   failed(error: WorkerStartError): void;
 }
 
-/** As in native/dispatch/dispatcher.h. */
-const FAULTS = [
-  'none',
-  'unknown connection',
-  'a frame above maxFrameBytes',
-  'a frame of an unknown type',
-  'a malformed frame',
-  'a priority that does not exist',
-  'an answer to no task',
-  'a frame that is out of place',
-  'more tasks than there is room for',
-] as const;
-
-/** So many workers in a row that die before they are ready mean that none ever will be. */
-const START_ATTEMPTS = 3;
+/** Of what a worker said before it died, in errors. */
+const LAST_LINES = 5;
 
 /** A set-up that takes longer does not keep others from being started. */
 const SLOW_START_MS = 1_000;
 
-/** The system may have room for a process a little later. */
-const RETRY_START_MS = 100;
+/** Between starts that fail, doubled each time. */
+const FIRST_RETRY_MS = 20;
+const MAX_RETRY_MS = 5_000;
+
+/** The system has no room for a process now, and may have some later. */
+const REFUSALS = new Set(['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM']);
 
 export class WorkerSet {
   readonly #dispatcher: NativeDispatcher;
@@ -64,8 +60,12 @@ export class WorkerSet {
   /** Of the dead too: their tasks' failures may be read later. */
   readonly #pids = new Map<WorkerId, number>();
   #numbers = 0;
+  /** When workers died that had not ended a task. */
+  #deaths: number[] = [];
   #failedStarts = 0;
-  #pauseUntil = 0;
+  #pause: NodeJS.Timeout | undefined;
+  /** How many there are to be when the pause is over. */
+  #wanted = 0;
   #stopping = false;
 
   constructor(dispatcher: NativeDispatcher, settings: ManagerSettings, owner: WorkerSetOwner) {
@@ -94,10 +94,12 @@ export class WorkerSet {
     return count;
   }
 
-  /** Writes what the dispatcher has for a worker. */
-  readonly write = (connection: number, bytes: Buffer): void => {
-    this.#members.get(connection)?.write(bytes);
-  };
+  /** Writes what the dispatcher has for a worker; false when the connection is no worker's of ours. */
+  write(connection: number, bytes: Buffer): boolean {
+    const member = this.#members.get(connection);
+    member?.write(bytes);
+    return member !== undefined;
+  }
 
   pidOf(worker: WorkerId): number | undefined {
     return this.#pids.get(worker);
@@ -124,27 +126,32 @@ export class WorkerSet {
     });
   }
 
+  /** The next number; peers have theirs from here too. */
+  nextNumber(): WorkerId {
+    this.#numbers += 1;
+    return this.#numbers;
+  }
+
   /** Starts workers until there are `count`, no more than the settings allow. */
   grow(count: number): void {
-    // Those that are there go on while more cannot be had.
-    if (this.alive > 0 && performance.now() < this.#pauseUntil) return;
-    while (!this.#stopping && this.#members.size < Math.min(count, this.#settings.workers)) {
+    this.#wanted = Math.max(this.#wanted, count);
+    if (this.#pause !== undefined) return;
+    while (!this.#stopping && this.#members.size < Math.min(this.#wanted, this.#settings.workers)) {
       try {
         this.#start();
       } catch (error) {
-        this.#startFailed('the system refused', error);
-        // Nothing else may happen that would try again.
-        if (!this.#stopping) setTimeout(() => this.grow(count), RETRY_START_MS * this.#failedStarts);
+        if (isRefusal(error)) this.#onRefused(error);
+        else this.#onUseless('a worker could not be started', error, false);
         return;
       }
     }
+    this.#wanted = 0;
   }
 
   #start(): void {
-    this.#numbers += 1;
-    const member = new Member(this.#numbers, this.#dispatcher, this.#settings);
+    const member = new Member(this.nextNumber(), this.#dispatcher, this.#settings);
     this.#members.set(member.connection, member);
-    if (member.life.pid !== undefined) this.#pids.set(member.worker, member.life.pid);
+    if (member.pid !== undefined) this.#pids.set(member.worker, member.pid);
     member.socket.on('data', (chunk: Buffer) => {
       const fault = this.#dispatcher.receive(member.connection, chunk);
       if (fault !== 0) this.#refuse(member, fault);
@@ -156,6 +163,7 @@ export class WorkerSet {
       this.#dispatcher.disconnect(member.connection);
       this.#owner.turn();
     });
+    this.#watchSuspension(member);
     void member.gone.then((exit) => this.#onGone(member, exit));
     // Its hello waits to be written.
     queueMicrotask(() => this.#owner.turn());
@@ -163,13 +171,33 @@ export class WorkerSet {
     void member.gone.then(() => clearTimeout(slow));
   }
 
+  /** A process that was stopped gets nothing more; one that does not go on within `grace` is of no use to anybody. */
+  #watchSuspension(member: Member): void {
+    let patience: NodeJS.Timeout | undefined;
+    member.life.on('suspended', (isSuspended) => {
+      this.#dispatcher.suspend(member.connection, isSuspended);
+      clearTimeout(patience);
+      if (isSuspended) patience = setTimeout(() => void member.life.kill(), this.#settings.grace).unref();
+      this.#owner.turn();
+    });
+    void member.gone.then(() => clearTimeout(patience));
+  }
+
   /** A worker that does not keep to the protocol is not one of ours any more. */
   #refuse(member: Member, fault: number): void {
-    process.emitWarning(`worker ${member.worker} (pid ${member.life.pid}) sent ${FAULTS[fault]}: it is killed`, {
+    process.emitWarning(`worker ${member.worker} (pid ${member.pid}) sent ${faultText(fault)}: it is killed`, {
       code: 'BOSUN_W002',
     });
     member.destroy();
     void member.life.kill();
+  }
+
+  /** It goes on with a task that it was told to stop. */
+  end(worker: WorkerId): void {
+    const member = this.find(worker);
+    if (member === undefined) return;
+    member.wasEnded = true;
+    void member.life.stop(() => {}, { grace: 0 });
   }
 
   /** To be called when a worker has reported that it is set up. */
@@ -182,39 +210,79 @@ export class WorkerSet {
     this.#owner.started(member);
   }
 
-  #onGone(member: Member, exit: ExitDetails): void {
+  #onGone(member: Member, exit: LossDetails): void {
     this.#members.delete(member.connection);
+    this.#owner.lost(member, exit);
+    this.#judge(member, exit);
     this.#owner.exited(member, exit);
-    // A Ctrl-C that met it before it could ignore it says nothing about its set-up.
-    if (!member.wasReady && !this.#stopping && exit.exitSignal !== 'SIGINT') {
-      const how = exit.exitSignal ?? `exit code ${exit.exitCode}`;
-      this.#startFailed(
-        member.life.pid === undefined ? 'the system refused to start it' : `pid ${member.life.pid} ended with ${how}`,
-        member.startError ?? member.life.spawnError,
-      );
-    }
     this.#owner.turn();
   }
 
-  #startFailed(what: string, cause: unknown): void {
+  #judge(member: Member, exit: LossDetails): void {
+    const { spawnError } = member.life;
+    if (this.#stopping || member.wasEnded) return;
+    if (isRefusal(spawnError)) {
+      this.#onRefused(spawnError);
+      return;
+    }
+    // A Ctrl-C that met it before it could ignore it says nothing about its set-up.
+    if (member.tasksEnded > 0 || (!member.wasReady && exit.exitSignal === 'SIGINT')) return;
+    this.#onUseless(describeDeath(member, exit), member.startError ?? spawnError, member.wasReady);
+  }
+
+  /** The queue keeps what it has, and the workers that are there go on. */
+  #onRefused(cause: Error): void {
     this.#failedStarts += 1;
-    this.#pauseUntil = performance.now() + RETRY_START_MS * 2 ** Math.min(this.#failedStarts, 10);
-    if (this.#failedStarts < START_ATTEMPTS || this.alive > 0) return;
-    this.#stopping = true;
+    const retryMs = this.#pauseStarts();
+    const error = new WorkerStartError(`the system refused to start a worker: ${cause.message}`, { cause });
+    // Once for each time of need, however long it takes.
+    if (this.#failedStarts === 1) {
+      process.emitWarning(`${error.message}; it is tried again until it works`, { code: 'BOSUN_W004' });
+    }
+    this.#owner.troubled(error, retryMs);
+  }
+
+  /** A worker died that had not ended a single task: more than a few of them mean that no other will either. */
+  #onUseless(what: string, cause: unknown, wasReady: boolean): void {
+    const { max, within } = this.#settings.restart;
+    const now = performance.now();
+    this.#deaths = [...this.#deaths.filter((time) => time > now - within), now];
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
-    const { setup } = this.#settings;
+    if (this.#deaths.length > max) {
+      this.#fail(`${what}${reason}`, cause, wasReady);
+      return;
+    }
+    this.#failedStarts += 1;
+    const retryMs = this.#pauseStarts();
+    if (!wasReady) this.#owner.troubled(new WorkerStartError(`${what}${reason}`, { cause }), retryMs);
+  }
+
+  #pauseStarts(): number {
+    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failedStarts - 1), MAX_RETRY_MS);
+    this.#wanted = Math.max(this.#wanted, this.#settings.minWorkers, 1);
+    clearTimeout(this.#pause);
+    this.#pause = setTimeout(() => {
+      this.#pause = undefined;
+      this.grow(this.#wanted);
+    }, retryMs).unref();
+    return retryMs;
+  }
+
+  #fail(last: string, cause: unknown, wasReady: boolean): void {
+    this.#stopping = true;
+    clearTimeout(this.#pause);
+    const { setup, restart } = this.#settings;
+    const many = `${this.#deaths.length} workers within ${restart.within} ms`;
+    const how = wasReady ? 'died before they had ended a task' : 'could not be set up';
     const advice = setup === undefined ? '' : `. To see why, run its set-up by itself: node ${setup.module}`;
-    this.#owner.failed(
-      new WorkerStartError(
-        `${START_ATTEMPTS} workers in a row could not be set up (${what}${reason}); the manager has given up${advice}`,
-        { cause },
-      ),
-    );
+    const message = `${many} ${how}, and the manager has given up; the last: ${last}${wasReady ? '' : advice}`;
+    this.#owner.failed(new WorkerStartError(message, { cause }));
   }
 
   /** Ends every worker, and starts none from now on. `kill` while it waits makes short work of it. */
   async stop(policy: ClosePolicy, grace: number): Promise<WorkerExit[]> {
     this.#stopping = true;
+    clearTimeout(this.#pause);
     const members = [...this.#members.values()];
     const ends = members.map((member) =>
       policy === ClosePolicy.KILL
@@ -230,6 +298,7 @@ export class WorkerSet {
   /** The last rung for all. */
   kill(): void {
     this.#stopping = true;
+    clearTimeout(this.#pause);
     for (const { life } of this.#members.values()) void life.kill();
   }
 
@@ -238,4 +307,16 @@ export class WorkerSet {
     await member.gone;
     return { worker: member.worker, pid: member.life.pid, exitCode, exitSignal, forced };
   }
+}
+
+function isRefusal(error: unknown): error is Error {
+  return error instanceof Error && REFUSALS.has((error as NodeJS.ErrnoException).code ?? '');
+}
+
+function describeDeath({ worker, pid, life, wasReady }: Member, { exitCode, exitSignal, stderrTail }: LossDetails) {
+  if (pid === undefined) return `worker ${worker} could not be started${life.spawnError ? '' : ' for no known reason'}`;
+  const how = exitSignal ?? `exit code ${exitCode}`;
+  const when = wasReady ? '' : ' before it was set up';
+  const said = stderrTail ? `, after it had said: ${stderrTail.split('\n').slice(-LAST_LINES).join('\n')}` : '';
+  return `worker ${worker} (pid ${pid}) ended with ${how}${when}${said}`;
 }

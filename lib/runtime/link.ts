@@ -4,6 +4,7 @@ import { Socket } from 'node:net';
 import { ManagerClosedError } from '../errors.js';
 import { type NativeFrameDecoder, native } from '../native.js';
 import { CloseRequest } from '../task/manager.js';
+import type { TaskPolicy } from '../task/policy.js';
 import { ByteWriter, getU32, putU32 } from '../wire/byte-writer.js';
 import {
   checkFrameSize,
@@ -13,6 +14,7 @@ import {
   FRAME,
   SCHEDULE_FIELDS,
   TASK_FIELDS,
+  TASK_FOREIGN,
 } from '../wire/frame.js';
 import { Outbox } from './outbox.js';
 
@@ -21,6 +23,8 @@ export interface Job {
   readonly sequence: number;
   readonly attempt: number;
   readonly id: number;
+  /** Its bytes come from a listening socket of the manager. */
+  readonly foreign: boolean;
   /** The task's spec, encoded: `bytes` from `start` to `end`, a chunk of the socket that is never written to again. */
   readonly bytes: Uint8Array;
   readonly start: number;
@@ -55,8 +59,8 @@ export class Link {
 
   /** The longest body that the manager accepts; known from its hello on. */
   maxFrameBytes = DEFAULT_MAX_FRAME_BYTES;
-  /** Called with the sequence number of a task that is to stop. */
-  onCancel: (sequence: number) => void = () => {};
+  /** Called with the sequence number of a task that is to stop, and why (see STOP_REASON). */
+  onCancel: (sequence: number, reason: number) => void = () => {};
   /** Called once, as soon as the manager asks this worker to finish or is gone. */
   onClose: (request: CloseRequest) => void = () => {};
   /** Called with the manager's hello. */
@@ -129,9 +133,17 @@ export class Link {
   }
 
   /** @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) */
-  schedule(level: number, number: number, payload: Uint8Array): void {
+  schedule(level: number, number: number, policy: TaskPolicy, payload: Uint8Array): void {
     checkFrameSize('the task', TASK_FIELDS + payload.byteLength, this.maxFrameBytes);
-    putU32(this.#out.buffer, this.#out.frame(FRAME.SCHEDULE + level, SCHEDULE_FIELDS, payload), number);
+    const body = this.#out.frame(FRAME.SCHEDULE + level, SCHEDULE_FIELDS, payload);
+    const { buffer } = this.#out;
+    putU32(buffer, body, number);
+    putU32(buffer, body + 4, policy.timeoutMs);
+    putU32(buffer, body + 8, policy.deadlineMs);
+    buffer[body + 12] = policy.maxRetries;
+    buffer[body + 13] = policy.maxRetries >>> 8;
+    buffer[body + 14] = policy.maxCrashes;
+    buffer[body + 15] = policy.flags;
     this.#queueFlush();
   }
 
@@ -182,6 +194,7 @@ export class Link {
         this.#jobs.push({
           sequence: getU32(bytes, start),
           attempt: getU32(bytes, start + 4) & 0xffff,
+          foreign: ((bytes[start + 6] as number) & TASK_FOREIGN) !== 0,
           id: getU32(bytes, start + 8) + getU32(bytes, start + 12) * 2 ** 32,
           bytes,
           start: start + TASK_FIELDS,
@@ -192,7 +205,7 @@ export class Link {
         this.#accept(getU32(bytes, start));
         break;
       case FRAME.CANCEL:
-        this.onCancel(getU32(bytes, start));
+        this.onCancel(getU32(bytes, start), bytes[start + 4] as number);
         break;
       case FRAME.CLOSE:
         this.#requestClose(new CloseRequest(bytes[start] === 1));

@@ -1,4 +1,4 @@
-// A worker process: started by its manager, which gives it a socket (3) and a status page (4).
+// A worker process: started by its manager, which gives it a socket (3), a status page (4) and a lifeline (5).
 
 import { native } from '../native.js';
 import { encodeFailure } from '../wire/failure.js';
@@ -7,17 +7,21 @@ import type { WorkerConfiguration } from './configuration.js';
 import { Link } from './link.js';
 import { createLogger, redirectConsole } from './log.js';
 import { createSession } from './session.js';
+import { completeStderr } from './stderr.js';
 import { TaskLoop } from './task-loop.js';
 import { WorkerManager } from './worker-manager.js';
 
 const SOCKET = 3;
 const PAGE = 4;
+const LIFELINE = 5;
 
 // A worker has a process group of its own, but whoever sends SIGINT to all: what becomes of the tasks is the owner's
 // decision.
 process.on('SIGINT', () => {});
 
-const guard = new native.ParentGuard(SOCKET);
+completeStderr();
+
+const guard = new native.ParentGuard(LIFELINE);
 const page = new native.StatusPage(PAGE);
 const link = new Link(SOCKET);
 
@@ -37,13 +41,13 @@ const owned = await createSession(configuration.setup).catch((error: unknown) =>
 });
 if (owned !== undefined) {
   const environment = {
-    manager: new WorkerManager(link, configuration.worker, configuration.levels),
+    manager: new WorkerManager(link, configuration),
     session: owned.session,
     log,
     worker: configuration.worker,
-    stopRequested: (sequence: number) => page.stopRequested(sequence),
+    stopReason: (sequence: number, lane: number) => page.stopReason(sequence, lane),
   };
-  const loop = new TaskLoop(link, environment, (sequence) => page.claim(sequence));
+  const loop = new TaskLoop(link, environment, page, configuration.concurrency);
   link.hello(process.pid);
   await loop.run();
   // The tasks are done and answered; what the user's disposal throws is for the log alone.

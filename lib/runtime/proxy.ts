@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { ConnectionResetError, InvalidArgumentError, ProtocolError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
 import type { TaskContext } from '../task/context.js';
@@ -19,7 +20,9 @@ import { receiveBytes, receiveType, sendBytes } from '../wire/stream.js';
 /** Options of a Proxy. */
 export interface ProxyOptions {
   /** The manager's token, sent in the first frame; without one no such frame is sent. */
-  readonly token?: Uint8Array;
+  readonly token?: string | Uint8Array;
+  /** Options of `tls.connect`, for a manager that listens with TLS; `{}` when its certificate is known here. */
+  readonly tls?: ConnectionOptions;
   /** The levels that the manager has; 2 unless given. */
   readonly priorityLevels?: number;
 }
@@ -40,6 +43,7 @@ export interface ProxyOptions {
 export class Proxy implements Manager, AsyncDisposable {
   readonly #address: string | { readonly host?: string; readonly port: number } | Duplex;
   readonly #token: Uint8Array | undefined;
+  readonly #tls: ConnectionOptions | undefined;
   readonly #levels: number;
   #stream: Duplex | undefined;
   /** The dialogue is strictly one at a time: each request begins when the one before it was answered. */
@@ -54,8 +58,9 @@ export class Proxy implements Manager, AsyncDisposable {
     if (address === undefined || address === null)
       throw new InvalidArgumentError('a Proxy needs an address or a stream');
     this.#address = address;
-    const { token, priorityLevels = 2 } = ownOptions(options, 'the options of a Proxy');
-    this.#token = token;
+    const { token, tls, priorityLevels = 2 } = ownOptions(options, 'the options of a Proxy');
+    this.#token = typeof token === 'string' ? Buffer.from(token) : token;
+    this.#tls = tls;
     this.#levels = integer('priorityLevels', priorityLevels, 1, 128);
   }
 
@@ -65,11 +70,12 @@ export class Proxy implements Manager, AsyncDisposable {
     if (typeof address === 'object' && 'read' in address) {
       this.#stream = address;
     } else {
-      const socket = typeof address === 'string' ? connect(address) : connect({ host: '127.0.0.1', ...address });
+      const at = typeof address === 'string' ? { path: address } : { host: '127.0.0.1', ...address };
+      const socket = this.#tls === undefined ? connect(at) : connectTls({ ...at, ...this.#tls });
       try {
-        await once(socket, 'connect');
+        await once(socket, this.#tls === undefined ? 'connect' : 'secureConnect');
       } catch (error) {
-        throw new ConnectionResetError(`no manager listens at ${JSON.stringify(address)}`, { cause: error });
+        throw new ConnectionResetError(`no manager can be reached at ${JSON.stringify(address)}`, { cause: error });
       }
       this.#stream = socket;
     }

@@ -1,6 +1,6 @@
 // The TaskContext of one run. Made for every task, so what is seldom used is made when it is asked for.
 
-import { CancellationError } from '../errors.js';
+import { CancellationError, TimeoutError } from '../errors.js';
 import type { Logger, Session, TaskContext } from '../task/context.js';
 import type { Manager } from '../task/manager.js';
 
@@ -10,8 +10,22 @@ export interface RunEnvironment {
   readonly session: Session;
   readonly log: Logger;
   readonly worker: number;
-  /** True when the task with this sequence number is to stop, whether or not this thread has been told. */
-  stopRequested(sequence: number): boolean;
+  /** Why the task with this sequence number is to stop, whether or not this thread has been told; 0 while it may go on. */
+  stopReason(sequence: number, lane: number): number;
+}
+
+/** As in native/process/status_page.h. */
+export const STOP_REASON = { CANCELLED: 1, TIMEOUT: 2, CLOSING: 3 } as const;
+
+function errorOf(reason: number): Error {
+  switch (reason) {
+    case STOP_REASON.TIMEOUT:
+      return new TimeoutError('the task ran for longer than its timeout');
+    case STOP_REASON.CLOSING:
+      return new CancellationError('the task was asked to stop: its manager closes');
+    default:
+      return new CancellationError('the task was asked to stop');
+  }
 }
 
 export class RunContext implements TaskContext {
@@ -19,12 +33,15 @@ export class RunContext implements TaskContext {
   readonly attempt: number;
   readonly #environment: RunEnvironment;
   readonly #sequence: number;
+  readonly #lane: number;
   #controller: AbortController | undefined;
-  #stopReason: unknown;
+  #stopReason: Error | undefined;
 
-  constructor(environment: RunEnvironment, sequence: number, taskId: number, attempt: number) {
+  /** @param lane of the status page, where the task runs. */
+  constructor(environment: RunEnvironment, sequence: number, lane: number, taskId: number, attempt: number) {
     this.#environment = environment;
     this.#sequence = sequence;
+    this.#lane = lane;
     this.taskId = taskId;
     this.attempt = attempt;
   }
@@ -45,9 +62,9 @@ export class RunContext implements TaskContext {
     return this.#environment.worker;
   }
 
-  /** True once the task was asked to stop. */
-  get stopped(): boolean {
-    return this.#stopReason !== undefined;
+  /** Why the task was asked to stop, if it was. */
+  get stopped(): Error | undefined {
+    return this.#stopReason;
   }
 
   get signal(): AbortSignal {
@@ -59,14 +76,22 @@ export class RunContext implements TaskContext {
   }
 
   checkpoint(): void {
-    if (this.#stopReason === undefined && this.#environment.stopRequested(this.#sequence)) this.stop();
+    if (this.#stopReason === undefined) {
+      const reason = this.#environment.stopReason(this.#sequence, this.#lane);
+      if (reason !== 0) this.stop(reason);
+    }
     if (this.#stopReason !== undefined) throw this.#stopReason;
   }
 
-  /** Aborts the signal, once. */
-  stop(reason: unknown = new CancellationError('the task was asked to stop')): void {
+  /** Aborts the signal, once. @param reason see STOP_REASON. */
+  stop(reason: number = STOP_REASON.CANCELLED): void {
     if (this.#stopReason !== undefined) return;
-    this.#stopReason = reason;
-    this.#controller?.abort(reason);
+    this.#stopReason = errorOf(reason);
+    this.#controller?.abort(this.#stopReason);
+  }
+
+  /** Every task of the worker is to stop. */
+  close(): void {
+    this.stop(STOP_REASON.CLOSING);
   }
 }

@@ -1,10 +1,12 @@
-// Runs the tasks that arrive at a worker, one after the other, until it is to close.
+// Runs the tasks that arrive at a worker, as many at once as it may, until it is to close.
 
 import { describe } from '../describe.js';
 import { FrameTooLargeError, ResultCloneError } from '../errors.js';
+import type { NativeStatusPage } from '../native.js';
 import { runInContext } from '../task/context.js';
 import { revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
 import { encodeFailure } from '../wire/failure.js';
+import { decodeForeign } from '../wire/foreign.js';
 import { checkFrameSize, DONE_FIELDS } from '../wire/frame.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
 import { DONE_STATUS, type Job, type Link } from './link.js';
@@ -19,96 +21,131 @@ const BATCHED_RUN_US = 100;
 /** Of an error that is too long to be sent; maxFrameBytes is at least 1024. */
 const MAX_CUT_CHARS = 100;
 
+/** The status page remembers the ends of a thousand tasks; what it forgets must have been sent. */
+const MAX_HELD_BACK = 512;
+
 const NOTHING = new Uint8Array(0);
 
-/** The right to run a task, see native/process/claim_word.h. */
-type Claim = (sequence: number) => boolean;
+/** The worker's side of the status page. */
+type Page = Pick<NativeStatusPage, 'begin' | 'end'>;
+
+interface Run {
+  readonly job: Job;
+  readonly lane: number;
+  readonly context: RunContext;
+  name: string;
+  /** 0 until the task's own code is called. */
+  started: number;
+}
 
 export class TaskLoop {
   readonly #link: Link;
   readonly #environment: RunEnvironment;
-  readonly #claim: Claim;
-  /** Tasks that were cancelled before they began here. */
-  readonly #cancelled = new Set<number>();
+  readonly #page: Page;
+  /** Tasks that were cancelled before they began here, and why. */
+  readonly #cancelled = new Map<number, number>();
   /** How long the tasks of a function or class take, a moving average in microseconds. */
   readonly #experience = new WeakMap<object, number>();
+  /** Places for tasks to run in. */
+  readonly #freeLanes: number[];
+  readonly #running = new Map<number, Run>();
+  /** Results that were not sent at once. */
+  #heldBack = 0;
   #last = 0;
   #refused = false;
-  #running: { readonly sequence: number; readonly context: RunContext } | undefined;
+  /** Called when a lane becomes free. */
+  #wake: (() => void) | undefined;
 
-  constructor(link: Link, environment: RunEnvironment, claim: Claim) {
+  /** @param concurrency how many tasks may run at once. */
+  constructor(link: Link, environment: RunEnvironment, page: Page, concurrency: number) {
     this.#link = link;
     this.#environment = environment;
-    this.#claim = claim;
-    link.onCancel = (sequence) => {
-      if (this.#running?.sequence === sequence) this.#running.context.stop();
+    this.#page = page;
+    this.#freeLanes = Array.from({ length: concurrency }, (_, i) => concurrency - 1 - i);
+    link.onCancel = (sequence, reason) => {
+      const run = this.#running.get(sequence);
+      if (run !== undefined) run.context.stop(reason);
       // The difference wraps as the numbers do. One that is over needs no answer: its own was on the way.
-      else if (((sequence - this.#last) | 0) > 0) this.#cancelled.add(sequence);
+      else if (((sequence - this.#last) | 0) > 0) this.#cancelled.set(sequence, reason);
     };
     link.onClose = (request) => {
-      if (request.abort) this.#running?.context.stop();
+      if (!request.abort) return;
+      for (const { context } of this.#running.values()) context.close();
     };
   }
 
-  /** Ends when the manager asks the worker to close, behind the task that runs then. */
+  /** Ends when the manager asks the worker to close, behind the tasks that run then. */
   async run(): Promise<void> {
     for (;;) {
+      const lane = this.#freeLanes.at(-1);
+      if (lane === undefined) {
+        await this.#freeLane();
+        continue;
+      }
       const job = this.#link.shift();
       if (job === undefined) {
-        if (this.#link.closing !== undefined) return;
+        if (this.#link.closing !== undefined) break;
         if (this.#refused) this.#link.idle();
         this.#refused = false;
-        this.#link.flush();
+        this.#flush();
         await this.#link.arrival();
-      } else if (this.#claim(job.sequence)) {
+      } else if (this.#page.begin(job.sequence, lane)) {
         this.#last = job.sequence;
-        if (this.#cancelled.delete(job.sequence)) {
-          this.#link.done(job.sequence, DONE_STATUS.CANCELLED, 0, NOTHING);
-        } else {
-          const running = this.#start(job);
-          // A task that finished without waiting for anything costs no turn of the loop.
-          if (running !== undefined) await running;
-        }
+        this.#freeLanes.pop();
+        this.#start(job, lane);
       } else {
         // The manager took it back; another worker has it by now.
         this.#refused = true;
         this.#cancelled.delete(job.sequence);
       }
     }
+    while (this.#running.size > 0) await this.#freeLane();
   }
 
-  /** Runs one task; undefined when it is over already. */
-  #start(job: Job): Promise<void> | undefined {
-    const context = new RunContext(this.#environment, job.sequence, job.id, job.attempt);
-    this.#running = { sequence: job.sequence, context };
-    let started = 0;
-    let name = '';
+  #freeLane(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /** Runs one task. It is over already when it did not wait for anything: that costs no turn of the loop. */
+  #start(job: Job, lane: number): void {
+    const context = new RunContext(this.#environment, job.sequence, lane, job.id, job.attempt);
+    const run: Run = { job, lane, context, name: '', started: 0 };
+    this.#running.set(job.sequence, run);
+    const reason = this.#cancelled.get(job.sequence);
+    if (reason !== undefined) {
+      this.#cancelled.delete(job.sequence);
+      context.stop(reason);
+      this.#end(run, DONE_STATUS.CANCELLED, NOTHING);
+      return;
+    }
     let exported: object | undefined;
     const begin = (body: TaskBody): unknown => {
       exported = body.exported;
-      if (this.#link.pending > 0 && !this.#isShort(exported)) this.#link.flush();
-      started = performance.now();
+      if (this.#link.pending > 0 && !this.#isShort(exported)) this.#flush();
+      run.started = performance.now();
       return runInContext(context, () => body.run(context));
     };
     try {
-      const spec = decodePayload(job.bytes, job.start, job.end) as TaskSpec;
-      name = specName(spec);
+      const { foreign, bytes, start, end } = job;
+      const spec = (foreign ? decodeForeign(bytes, start, end) : decodePayload(bytes, start, end)) as TaskSpec;
+      run.name = specName(spec);
       const body = revive(spec);
       const outcome = body instanceof Promise ? body.then(begin) : begin(body);
       if (!isThenable(outcome)) {
-        this.#learn(exported, started);
-        this.#succeed(job, name, outcome, started);
-        return undefined;
+        this.#learn(exported, run.started);
+        this.#succeed(run, outcome);
+        return;
       }
       // The event loop turns now: what is finished must not wait for this task.
-      this.#link.flush();
-      return Promise.resolve(outcome).then(
-        (value) => this.#succeed(job, name, value, started),
-        (error: unknown) => this.#fail(job, name, context, error, started),
+      this.#flush();
+      void Promise.resolve(outcome).then(
+        (value) => this.#succeed(run, value),
+        (error: unknown) => this.#fail(run, error),
       );
     } catch (error) {
-      this.#fail(job, name, context, error, started);
-      return undefined;
+      this.#fail(run, error);
     }
   }
 
@@ -123,7 +160,7 @@ export class TaskLoop {
     this.#experience.set(exported, average + (runUs - average) / 8);
   }
 
-  #succeed(job: Job, name: string, value: unknown, started: number): void {
+  #succeed(run: Run, value: unknown): void {
     let payload: Uint8Array;
     try {
       payload = encodePayload(value, 'result');
@@ -131,31 +168,42 @@ export class TaskLoop {
     } catch (error) {
       const failure =
         error instanceof FrameTooLargeError ? error : new ResultCloneError((error as Error).message, { cause: error });
-      this.#end(job, DONE_STATUS.ERROR, encodeFailure(name, failure), started);
+      this.#end(run, DONE_STATUS.ERROR, encodeFailure(run.name, failure));
       return;
     }
-    this.#end(job, DONE_STATUS.VALUE, payload, started);
+    this.#end(run, DONE_STATUS.VALUE, payload);
   }
 
-  #fail(job: Job, name: string, context: RunContext, error: unknown, started: number): void {
-    if (context.stopped) {
-      this.#end(job, DONE_STATUS.CANCELLED, NOTHING, started);
+  #fail(run: Run, error: unknown): void {
+    if (run.context.stopped !== undefined) {
+      this.#end(run, DONE_STATUS.CANCELLED, NOTHING);
       return;
     }
     const { maxFrameBytes } = this.#link;
-    let failure = encodeFailure(name, error);
+    let failure = encodeFailure(run.name, error);
     if (DONE_FIELDS + failure.byteLength > maxFrameBytes) {
       const text = describe(error).slice(0, MAX_CUT_CHARS);
-      failure = encodeFailure(name, new FrameTooLargeError(`an error above maxFrameBytes, cut short: ${text}`));
+      failure = encodeFailure(run.name, new FrameTooLargeError(`an error above maxFrameBytes, cut short: ${text}`));
     }
-    this.#end(job, DONE_STATUS.ERROR, failure, started);
+    this.#end(run, DONE_STATUS.ERROR, failure);
   }
 
-  #end(job: Job, status: number, payload: Uint8Array, started: number): void {
-    this.#running = undefined;
+  #end({ job, lane, started }: Run, status: number, payload: Uint8Array): void {
+    this.#running.delete(job.sequence);
+    this.#freeLanes.push(lane);
     const runUs = started === 0 ? 0 : (performance.now() - started) * 1000;
+    this.#page.end(job.sequence, lane);
     this.#link.done(job.sequence, status, Math.round(runUs), payload);
-    if (runUs > BATCHED_RUN_US) this.#link.flush();
+    this.#heldBack += 1;
+    if (runUs > BATCHED_RUN_US || this.#heldBack >= MAX_HELD_BACK) this.#flush();
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  #flush(): void {
+    this.#heldBack = 0;
+    this.#link.flush();
   }
 }
 

@@ -1,6 +1,6 @@
 // What a task is given when it runs.
 
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import type { Dispatcher, fetch as undiciFetch } from 'undici';
 import type { Manager } from './manager.js';
 
@@ -31,7 +31,7 @@ export interface TaskContext {
   /** Schedule more, send messages. */
   readonly manager: Manager;
   readonly session: Session;
-  /** Aborted when the task is to stop: it was cancelled, or the manager closes with CANCEL. */
+  /** Aborted when the task is to stop: it was cancelled, ran for too long, or the manager closes with CANCEL. */
   readonly signal: AbortSignal;
   /**
    * Throws the signal's reason when the task is to stop. It also works inside a synchronous loop, where the signal's
@@ -52,7 +52,7 @@ export function currentContext(): TaskContext | undefined {
   return storage.getStore();
 }
 
-/** Calls `body` as the task of `context`. */
+/** Calls `body` as the task of `context`, in an async scope of its own: what it enters there, no other task is in. */
 export function runInContext<R>(context: TaskContext, body: () => R): R {
-  return storage.run(context, body);
+  return new AsyncResource('bosun.TaskRun').runInAsyncScope(() => storage.run(context, body));
 }

@@ -2,8 +2,9 @@
 
 import { basename } from 'node:path';
 import { InvalidArgumentError, NotPortableError } from '../errors.js';
-import { ownOptions } from '../own-options.js';
+import { checkSignal, ownOptions } from '../own-options.js';
 import type { TaskContext } from './context.js';
+import { checkPolicy, type LimitOptions, NO_POLICY, type RetryPolicy } from './policy.js';
 import { checkPriority, exportOf, functionOf, importModule, moduleUrl } from './target.js';
 
 /** A task's own function: `args`, then `kwargs` as one object when there are any, then the context. */
@@ -19,6 +20,14 @@ export interface TaskOptions {
   readonly kwargs?: Readonly<Record<string, unknown>>;
   /** 0 is the most urgent. An argument of `schedule` beats it. */
   readonly priority?: number;
+  /** Milliseconds that one run may take; the manager's unless given. */
+  readonly timeout?: number;
+  /** Milliseconds by which it must have begun; the manager's unless given. */
+  readonly deadline?: number;
+  /** When it is run again; the manager's unless given. */
+  readonly retry?: RetryPolicy;
+  /** Cancels it. It stays in this process: a task with one cannot be scheduled by another task. */
+  readonly signal?: AbortSignal;
 }
 
 /** What a portable function is: an export of a module that a worker can import. */
@@ -105,6 +114,15 @@ export class Task<R = unknown> {
     return this.#options.priority;
   }
 
+  /** `timeout`, `deadline` and `retry`. */
+  get limits(): LimitOptions {
+    return this.#options;
+  }
+
+  get signal(): AbortSignal | undefined {
+    return this.#options.signal;
+  }
+
   get args(): readonly unknown[] {
     return this.#options.args ?? [];
   }
@@ -157,5 +175,7 @@ function checkOptions(given: TaskOptions | undefined): TaskOptions {
     throw new InvalidArgumentError("a task's kwargs are an object");
   }
   if (priority !== undefined) checkPriority(priority, 128);
+  checkPolicy(options, NO_POLICY);
+  checkSignal(options.signal);
   return options;
 }

@@ -39,7 +39,10 @@ export const DEFAULT_MAX_FRAME_BYTES = 256 * 1024 * 1024;
 /** The fixed fields at the beginning of bodies between a manager and its own workers, see native/frame/frame.h. */
 export const TASK_FIELDS = 16;
 export const DONE_FIELDS = 9;
-export const SCHEDULE_FIELDS = 4;
+export const SCHEDULE_FIELDS = 16;
+
+/** A flag of a task's frame: its bytes come from a listening socket. */
+export const TASK_FOREIGN = 1;
 
 /** @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) before anything of `what` is sent. */
 export function checkFrameSize(what: string, bytes: number, maxFrameBytes: number): void {

@@ -3,12 +3,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { inheritedExecArgv } from './exec-argv.js';
+import { type Suspendable, unwatchSuspension, watchSuspension } from './suspension.js';
 import { WorkerLife } from './worker-life.js';
 
 /** What a process is started with. */
 export interface ProcessWorkerOptions {
-  /** Inherited as descriptors 3 and 4; the caller closes its own copies after the constructor. */
-  readonly descriptors: readonly [socket: number, page: number];
+  /** Inherited as descriptors 3, 4 and 5; the caller closes its own copies after the constructor. */
+  readonly descriptors: readonly [socket: number, page: number, lifeline: number];
   /** Where standard output and error go. */
   readonly stdout: number;
   readonly stderr: number;
@@ -21,7 +22,7 @@ export interface ProcessWorkerOptions {
 const MAIN = fileURLToPath(new URL('../runtime/main.js', import.meta.url));
 
 /** Starts a Node.js process that runs tasks. */
-export class ProcessWorker extends WorkerLife {
+export class ProcessWorker extends WorkerLife implements Suspendable {
   readonly #child: ChildProcess;
   #error: Error | undefined;
 
@@ -34,14 +35,18 @@ export class ProcessWorker extends WorkerLife {
     });
     // The manager decides what keeps this process alive.
     this.#child.unref();
+    watchSuspension(this);
     this.#child.once('error', (error) => {
       this.#error = error;
       // Without a pid there will be no exit event.
-      if (this.#child.pid === undefined) this.markDead({ exitCode: null, exitSignal: null });
+      if (this.#child.pid !== undefined) return;
+      unwatchSuspension(this);
+      this.markDead({ exitCode: null, exitSignal: null });
     });
     this.#child.once('exit', (exitCode, exitSignal) => {
       // What its tasks have started and left behind; nobody else knows of it.
       this.#killGroup();
+      unwatchSuspension(this);
       this.markDead({ exitCode, exitSignal });
     });
   }
@@ -53,6 +58,10 @@ export class ProcessWorker extends WorkerLife {
   /** Why the system refused to start it. */
   get spawnError(): Error | undefined {
     return this.#error;
+  }
+
+  suspended(isSuspended: boolean): void {
+    this.emit('suspended', isSuspended);
   }
 
   #killGroup(): void {

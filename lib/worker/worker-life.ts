@@ -20,13 +20,19 @@ export interface LadderOptions {
   readonly terminate?: number;
 }
 
+export interface WorkerLifeEvents {
+  exit: [ExitDetails];
+  /** It was stopped by a signal, or goes on. */
+  suspended: [isSuspended: boolean];
+}
+
 /**
  * starting -> alive -> closing -> dead. Emits `exit` once, with how it ended.
  *
  * Who owns one stops it with `stop`: ask (close, or abort what runs), wait, SIGTERM, wait, SIGKILL. Every wait ends at
  * the exit, and no signal is sent after it: the number of a process is used again.
  */
-export abstract class WorkerLife extends EventEmitter<{ exit: [ExitDetails] }> {
+export abstract class WorkerLife extends EventEmitter<WorkerLifeEvents> {
   #state: WorkerState = 'starting';
   #stopping: Promise<WorkerEnd> | undefined;
   #forced: NodeJS.Signals | undefined;

@@ -4,7 +4,9 @@
 
 #include <napi.h>
 
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 
 #include "frame/bytes.h"
 
@@ -56,6 +58,14 @@ inline Napi::Value ToBuffer(Napi::Env env, Bytes&& bytes) {
   if (size < kHandOver) return Napi::Buffer<std::uint8_t>::Copy(env, bytes.data(), size);
   return Napi::Buffer<std::uint8_t>::NewOrCopy(env, bytes.Detach(), size,
                                                [](Napi::Env, std::uint8_t* data) { std::free(data); });
+}
+
+// As an error of the system's own: `code` says whether it is a matter of descriptors.
+inline void ThrowErrno(Napi::Env env, int number) {
+  Napi::Error error = Napi::Error::New(env, std::strerror(number));
+  error.Set("errno", Napi::Number::New(env, -number));
+  error.Set("code", Napi::String::New(env, number == EMFILE || number == ENFILE ? "EMFILE" : "EAGAIN"));
+  error.ThrowAsJavaScriptException();
 }
 
 }  // namespace bosun

@@ -14,6 +14,19 @@ Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// openPipe(): [read end, write end], the caller's; for the standard error of a child.
+Napi::Value OpenPipeEnds(const Napi::CallbackInfo& info) {
+  int ends[2];
+  if (!OpenPipe(ends)) {
+    ThrowErrno(info.Env(), errno);
+    return info.Env().Undefined();
+  }
+  Widen(ends[0]);
+  Napi::Array result = Napi::Array::New(info.Env(), 2);
+  for (std::uint32_t i = 0; i < 2; ++i) result.Set(i, Napi::Number::New(info.Env(), ends[i]));
+  return result;
+}
+
 // writeSome(fd, bytes): how many the system has taken, without waiting; 0 when it has no room, or the reader is gone.
 Napi::Value WriteSome(const Napi::CallbackInfo& info) {
   const std::span<std::uint8_t> bytes = BytesAt(info, 1);
@@ -32,6 +45,7 @@ Napi::Value WriteFullyTo(const Napi::CallbackInfo& info) {
 
 void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("closeDescriptor", Napi::Function::New<CloseDescriptor>(env, "closeDescriptor"));
+  exports.Set("openPipe", Napi::Function::New<OpenPipeEnds>(env, "openPipe"));
   exports.Set("writeSome", Napi::Function::New<WriteSome>(env, "writeSome"));
   exports.Set("writeFully", Napi::Function::New<WriteFullyTo>(env, "writeFully"));
 }

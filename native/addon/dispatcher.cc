@@ -3,9 +3,12 @@
 #include "dispatch/dispatcher.h"
 
 #include <cerrno>
+#include <cmath>
+#include <unordered_map>
 
 #include "addon/classes.h"
 #include "addon/convert.h"
+#include "process/clock.h"
 
 namespace bosun {
 namespace {
@@ -18,7 +21,10 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                            InstanceMethod<&DispatcherWrap::Submit>("submit"),
                            InstanceMethod<&DispatcherWrap::Cancel>("cancel"),
                            InstanceMethod<&DispatcherWrap::SettleLost>("settleLost"),
+                           InstanceMethod<&DispatcherWrap::Retry>("retry"),
                            InstanceMethod<&DispatcherWrap::Open>("open"),
+                           InstanceMethod<&DispatcherWrap::OpenForeign>("openForeign"),
+                           InstanceMethod<&DispatcherWrap::Suspend>("suspend"),
                            InstanceMethod<&DispatcherWrap::SendHello>("sendHello"),
                            InstanceMethod<&DispatcherWrap::SendClose>("sendClose"),
                            InstanceMethod<&DispatcherWrap::Receive>("receive"),
@@ -35,10 +41,12 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                            InstanceMethod<&DispatcherWrap::DrainCompletions>("drainCompletions"),
                            InstanceMethod<&DispatcherWrap::DrainInbox>("drainInbox"),
                            InstanceMethod<&DispatcherWrap::ReadCounts>("readCounts"),
+                           InstanceMethod<&DispatcherWrap::ReadTallies>("readTallies"),
+                           InstanceMethod<&DispatcherWrap::ReadLatency>("readLatency"),
                        });
   }
 
-  // new Dispatcher(levels, maxFrameBytes, prefetch, inboxMark)
+  // new Dispatcher(levels, maxFrameBytes, prefetch, inboxMark, concurrency, graceMs, maxQueue)
   explicit DispatcherWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<DispatcherWrap>(info), dispatcher_(Options(info)) {}
 
@@ -49,13 +57,25 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     options.max_frame_bytes = static_cast<std::uint64_t>(NumberAt(info, 1));
     options.prefetch = U32At(info, 2);
     options.inbox_mark = U32At(info, 3);
+    options.concurrency = std::clamp(U32At(info, 4), 1u, StatusPage::kMaxLanes);
+    options.grace_us = static_cast<std::uint64_t>(U32At(info, 5)) * 1000;
+    const double max_queue = NumberAt(info, 6, -1);
+    if (max_queue >= 0 && max_queue < 1e15) options.max_queue = static_cast<std::uint64_t>(max_queue);
     return options;
   }
 
-  // submit(records): records of {length u32, ticket u32, id u64, level u8, flags u8, reserved u16} and a
-  // payload. A record that finds no slot is answered through the completions.
+  // Before anything that looks at the time.
+  Dispatcher& Now() noexcept {
+    dispatcher_.set_now(NowUs());
+    return dispatcher_;
+  }
+
+  // submit(records): records of {length u32, ticket u32, id u64, level u8, flags u8, retries u16, timeout ms u32,
+  // deadline ms u32, crashes u8, reserved u8 x3} and a payload. A record that finds no slot is answered through the
+  // completions.
   Napi::Value Submit(const Napi::CallbackInfo& info) {
-    constexpr std::size_t kFields = 20;
+    constexpr std::size_t kFields = 32;
+    Now();
     ByteSpan bytes = BytesAt(info, 0);
     while (bytes.size() >= kFields) {
       Submission submission;
@@ -63,7 +83,11 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
       submission.ticket = Load<std::uint32_t>(bytes.data() + 4);
       submission.id = Load<std::uint64_t>(bytes.data() + 8);
       submission.level = bytes[16];
-      submission.flags = bytes[17];
+      submission.flags = bytes[17] & kOwnersFlags;
+      submission.max_retries = Load<std::uint16_t>(bytes.data() + 18);
+      submission.timeout_ms = Load<std::uint32_t>(bytes.data() + 20);
+      submission.deadline_ms = Load<std::uint32_t>(bytes.data() + 24);
+      submission.max_crashes = bytes[28];
       bytes = bytes.subspan(kFields);
       if (length > bytes.size() || submission.level >= dispatcher_.levels()) {
         ThrowArgument(info.Env(), "a submission is malformed");
@@ -76,16 +100,32 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
   }
 
   Napi::Value Cancel(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), static_cast<double>(dispatcher_.Cancel(U32At(info, 0))));
+    return Napi::Number::New(info.Env(), static_cast<double>(Now().Cancel(U32At(info, 0))));
   }
 
-  // settleLost(slot, dropped): 0 unknown, 1 failed, 2 cancelled.
+  // settleLost(slot, dropped): see LostOutcome.
   Napi::Value SettleLost(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), static_cast<double>(dispatcher_.SettleLost(U32At(info, 0), BoolAt(info, 1))));
   }
 
-  // open(worker): [connection, parent's end, the same for writing, child's end, page]; the descriptors are the
-  // caller's.
+  // retry(slot, delayMs): false when there is no such task.
+  Napi::Value Retry(const Napi::CallbackInfo& info) {
+    const double delay_us = std::clamp(NumberAt(info, 1, 0) * 1000, 0.0, 1e15);
+    return Napi::Boolean::New(info.Env(), Now().Retry(U32At(info, 0), static_cast<std::uint64_t>(delay_us)));
+  }
+
+  // openForeign(worker): the connection, 0 when there are too many.
+  Napi::Value OpenForeign(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), dispatcher_.ConnectForeign(U32At(info, 0)));
+  }
+
+  Napi::Value Suspend(const Napi::CallbackInfo& info) {
+    dispatcher_.Suspend(U32At(info, 0), BoolAt(info, 1));
+    return info.Env().Undefined();
+  }
+
+  // open(worker): [connection, parent's end, the same for writing, child's end, page, child's lifeline]; the
+  // descriptors are the caller's.
   Napi::Value Open(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     LocalLink link;
@@ -98,20 +138,18 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
       ThrowErrno(env, EMFILE);
       return env.Undefined();
     }
-    Napi::Array result = Napi::Array::New(env, 5);
-    const double values[] = {static_cast<double>(connection), static_cast<double>(link.parent_end.Release()),
-                             static_cast<double>(link.parent_writer.Release()),
-                             static_cast<double>(link.child_end.Release()),
-                             static_cast<double>(link.page_file.Release())};
-    for (std::uint32_t i = 0; i < 5; ++i) result.Set(i, Napi::Number::New(env, values[i]));
-    return result;
-  }
+    lifelines_.emplace(connection, std::move(link.parent_lifeline));
+    constexpr std::uint32_t kValues = 6;
+    Napi::Array result = Napi::Array::New(env, kValues);
+    const double values[kValues] = {static_cast<double>(connection),
+                                    static_cast<double>(link.parent_end.Release()),
+                                    static_cast<double>(link.parent_writer.Release()),
 
-  static void ThrowErrno(Napi::Env env, int number) {
-    Napi::Error error = Napi::Error::New(env, std::strerror(number));
-    error.Set("errno", Napi::Number::New(env, -number));
-    error.Set("code", Napi::String::New(env, number == EMFILE || number == ENFILE ? "EMFILE" : "EAGAIN"));
-    error.ThrowAsJavaScriptException();
+                                    static_cast<double>(link.child_end.Release()),
+                                    static_cast<double>(link.page_file.Release()),
+                                    static_cast<double>(link.child_lifeline.Release())};
+    for (std::uint32_t i = 0; i < kValues; ++i) result.Set(i, Napi::Number::New(env, values[i]));
+    return result;
   }
 
   Napi::Value SendHello(const Napi::CallbackInfo& info) {
@@ -125,10 +163,11 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
   }
 
   Napi::Value Receive(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), static_cast<double>(dispatcher_.Receive(U32At(info, 0), BytesAt(info, 1))));
+    return Napi::Number::New(info.Env(), static_cast<double>(Now().Receive(U32At(info, 0), BytesAt(info, 1))));
   }
 
   Napi::Value Disconnect(const Napi::CallbackInfo& info) {
+    lifelines_.erase(U32At(info, 0));
     return Napi::Boolean::New(info.Env(), dispatcher_.Disconnect(U32At(info, 0)));
   }
 
@@ -144,10 +183,11 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     return Napi::Boolean::New(info.Env(), true);
   }
 
-  // turn(write): dispatches, then calls write(connection, bytes) for each connection with bytes to write.
+  // turn(write): dispatches, then calls write(connection, bytes) for each connection with bytes to write. Milliseconds
+  // until the next turn is due at the latest, -1 when nothing is.
   Napi::Value Turn(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    dispatcher_.Dispatch();
+    Now().Dispatch();
     if (!info[0].IsFunction()) return env.Undefined();
     const Napi::Function write = info[0].As<Napi::Function>();
     dispatcher_.Flush([&](std::uint32_t connection, Bytes&& bytes) {
@@ -156,7 +196,10 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
       if (buffer.IsEmpty()) return;
       write.Call({Napi::Number::New(env, connection), buffer});
     });
-    return env.Undefined();
+    const std::uint64_t due = dispatcher_.next_due();
+    if (due == 0) return Napi::Number::New(env, -1);
+    return Napi::Number::New(env,
+                             std::ceil(std::max(static_cast<double>(due) - static_cast<double>(NowUs()), 0.0) / 1000));
   }
 
   Napi::Value WatchStuck(const Napi::CallbackInfo& info) {
@@ -203,32 +246,57 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     return Napi::Number::New(info.Env(), written);
   }
 
-  // readCounts(Float64Array): in the order of COUNTS in lib/native.ts, then the waiting tasks of each level.
+  static constexpr std::size_t kTally = 7;
+
+  static double* PutTally(double* at, const Tally& tally) noexcept {
+    const std::uint64_t values[kTally] = {tally.accepted, tally.waiting, tally.sent,     tally.held,
+                                          tally.done,     tally.failed,  tally.cancelled};
+    for (const std::uint64_t value : values) *at++ = static_cast<double>(value);
+    return at;
+  }
+
+  // readCounts(Float64Array): in the order of COUNTS in lib/native.ts.
   Napi::Value ReadCounts(const Napi::CallbackInfo& info) {
-    constexpr std::size_t kCounts = 12;
-    double* figures = Figures(info, 0, kCounts + dispatcher_.levels());
-    if (figures == nullptr) {
-      ThrowArgument(info.Env(), "readCounts takes a Float64Array with room for every level");
+    double* at = Figures(info, 0, kTally + 6);
+    if (at == nullptr) {
+      ThrowArgument(info.Env(), "readCounts takes a Float64Array with room for every count");
       return info.Env().Undefined();
     }
     const Counts& counts = dispatcher_.counts();
-    const double values[kCounts] = {
-        static_cast<double>(counts.accepted),
-        static_cast<double>(counts.waiting),
-        static_cast<double>(counts.sent),
-        static_cast<double>(counts.lost),
-        static_cast<double>(counts.done),
-        static_cast<double>(counts.failed),
-        static_cast<double>(counts.cancelled),
-        static_cast<double>(counts.recalled),
-        static_cast<double>(counts.messages),
-        static_cast<double>(counts.discarded),
-        static_cast<double>(dispatcher_.inbox().count()),
-        static_cast<double>(dispatcher_.inbox().bytes()),
-    };
-    std::copy(values, values + kCounts, figures);
-    for (std::uint32_t level = 0; level < dispatcher_.levels(); ++level) {
-      figures[kCounts + level] = static_cast<double>(dispatcher_.waiting_at(level));
+    at = PutTally(at, counts);
+    const std::uint64_t values[] = {counts.recalled,
+                                    counts.retried,
+                                    counts.messages,
+                                    counts.discarded,
+                                    dispatcher_.inbox().count(),
+                                    dispatcher_.inbox().bytes()};
+    for (const std::uint64_t value : values) *at++ = static_cast<double>(value);
+    return info.Env().Undefined();
+  }
+
+  // readTallies(Float64Array): the tally of each level, in the order of TALLY in lib/native.ts.
+  Napi::Value ReadTallies(const Napi::CallbackInfo& info) {
+    double* at = Figures(info, 0, kTally * dispatcher_.levels());
+    if (at == nullptr) {
+      ThrowArgument(info.Env(), "readTallies takes a Float64Array with room for every level");
+      return info.Env().Undefined();
+    }
+    for (std::uint32_t level = 0; level < dispatcher_.levels(); ++level) at = PutTally(at, dispatcher_.tally(level));
+    return info.Env().Undefined();
+  }
+
+  // readLatency(Float64Array, reset): count, p50, p90, p99, max of runs, then of waits, in microseconds.
+  Napi::Value ReadLatency(const Napi::CallbackInfo& info) {
+    double* at = Figures(info, 0, 10);
+    if (at == nullptr) {
+      ThrowArgument(info.Env(), "readLatency takes a Float64Array of ten");
+      return info.Env().Undefined();
+    }
+    for (Histogram* histogram : {&dispatcher_.runs(), &dispatcher_.waits()}) {
+      *at++ = static_cast<double>(histogram->count());
+      for (const double share : {0.5, 0.9, 0.99}) *at++ = static_cast<double>(histogram->Quantile(share));
+      *at++ = static_cast<double>(histogram->max());
+      if (BoolAt(info, 1)) histogram->Reset();
     }
     return info.Env().Undefined();
   }
@@ -242,6 +310,8 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
   }
 
   Dispatcher dispatcher_;
+  // By connection. They end with this environment, however it ends, and the workers with them.
+  std::unordered_map<std::uint32_t, UniqueFd> lifelines_;
 };
 
 }  // namespace

@@ -1,8 +1,9 @@
 // class StatusPage for JavaScript: the worker's side of the page that it shares with its manager, see
-// process/claim_word.h.
+// process/status_page.h.
 
 #include "addon/classes.h"
 #include "addon/convert.h"
+#include "process/clock.h"
 #include "process/shared_page.h"
 
 namespace bosun {
@@ -13,8 +14,9 @@ class StatusPageWrap : public Napi::ObjectWrap<StatusPageWrap> {
   static Napi::Function Define(Napi::Env env) {
     return DefineClass(env, "StatusPage",
                        {
-                           InstanceMethod<&StatusPageWrap::Claim>("claim"),
-                           InstanceMethod<&StatusPageWrap::StopRequested>("stopRequested"),
+                           InstanceMethod<&StatusPageWrap::Begin>("begin"),
+                           InstanceMethod<&StatusPageWrap::End>("end"),
+                           InstanceMethod<&StatusPageWrap::StopReason>("stopReason"),
                        });
   }
 
@@ -25,12 +27,40 @@ class StatusPageWrap : public Napi::ObjectWrap<StatusPageWrap> {
   }
 
  private:
-  Napi::Value Claim(const Napi::CallbackInfo& info) {
-    return Napi::Boolean::New(info.Env(), page_ != nullptr && page_->claim.Claim(U32At(info, 0)));
+  // begin(sequence, lane): claims the task; false when it was taken back.
+  Napi::Value Begin(const Napi::CallbackInfo& info) {
+    const std::uint32_t sequence = U32At(info, 0);
+    const std::uint32_t lane = U32At(info, 1);
+    bool claimed = false;
+    if (page_ != nullptr && lane < StatusPage::kMaxLanes) {
+      page_->lanes[lane].Begin(sequence, NowUs());
+      claimed = page_->claim.Claim(sequence);
+      if (!claimed) page_->lanes[lane].End();
+    }
+    return Napi::Boolean::New(info.Env(), claimed);
   }
 
-  Napi::Value StopRequested(const Napi::CallbackInfo& info) {
-    return Napi::Boolean::New(info.Env(), page_ != nullptr && page_->stop.Requested(U32At(info, 0)));
+  // end(sequence, lane): it is over, whether or not its result has been sent.
+  Napi::Value End(const Napi::CallbackInfo& info) {
+    const std::uint32_t lane = U32At(info, 1);
+    if (page_ != nullptr && lane < StatusPage::kMaxLanes) {
+      page_->ended.Ended(U32At(info, 0));
+      page_->lanes[lane].End();
+    }
+    return info.Env().Undefined();
+  }
+
+  // stopReason(sequence, lane): see StopReason; 0 while it may go on.
+  Napi::Value StopReason(const Napi::CallbackInfo& info) {
+    const std::uint32_t lane = U32At(info, 1);
+    auto reason = bosun::StopReason::kNone;
+    if (page_ != nullptr && lane < StatusPage::kMaxLanes) {
+      reason = page_->lanes[lane].Stopped(U32At(info, 0));
+      // relaxed: a hint, with no data behind it.
+      const bool closing = page_->closing.load(std::memory_order_relaxed) != 0;
+      if (reason == bosun::StopReason::kNone && closing) reason = bosun::StopReason::kClosing;
+    }
+    return Napi::Number::New(info.Env(), static_cast<double>(reason));
   }
 
   SharedPage page_;

@@ -28,13 +28,20 @@ struct Connection {
   const std::uint32_t worker;
   SharedPage page;
   FrameDecoder decoder;
-  bool greeted = false;  // its hello has arrived: it is set up
-  bool closing = false;  // it gets nothing more
-  bool dirty = false;    // listed for Flush
+  bool foreign = false;    // it speaks the reference dialogue, see peer.cc
+  bool greeted = false;    // its hello has arrived: it is set up
+  bool closing = false;    // it gets nothing more
+  bool suspended = false;  // its process was stopped, and may go on
+  bool condemned = false;  // it goes on with a task that it was told to stop
+  bool dirty = false;      // listed for Flush
   Bytes output;
 
   std::deque<InFlight> in_flight;  // in order of sequence
   std::uint32_t last_sent = 0;
+  std::uint32_t stopping = 0;   // of those in flight, told to stop
+  std::uint64_t sent_us = 0;    // when a foreign one was given its task
+  std::uint32_t scheduled = 0;  // by a foreign one, which gives its tasks no numbers
+  bool schedule_waits = false;  // its task was accepted, and it has yet to be told so
   std::uint32_t window = 1;
   double average_us = 0;
   std::uint32_t watched_claim = 0;
@@ -46,7 +53,8 @@ struct Connection {
   std::uint64_t tasks_ended = 0;
 
   std::uint32_t Room() const noexcept {
-    if (!greeted || closing || stuck || in_flight.size() >= window) return 0;
+    // A worker that is still cleaning up after a task that was stopped may have to be killed for it.
+    if (!greeted || foreign || closing || suspended || stuck || stopping > 0 || in_flight.size() >= window) return 0;
     return window - static_cast<std::uint32_t>(in_flight.size());
   }
 
@@ -60,10 +68,10 @@ struct Connection {
 
   // Sizes the window so that the work sent ahead is at most about a millisecond: a task that takes one or more is
   // never behind another, so priorities stay strict where it matters.
-  void Learn(std::uint32_t run_us) noexcept {
+  void Learn(std::uint32_t run_us, std::uint32_t concurrency) noexcept {
     average_us = tasks_ended == 0 ? run_us : average_us + (run_us - average_us) / 8;
-    const double fits = kAheadUs / std::max(average_us, 1.0);
-    window = std::clamp(static_cast<std::uint32_t>(fits), 1u, kMaxWindow);
+    const double fits = kAheadUs * concurrency / std::max(average_us, 1.0);
+    window = concurrency - 1 + std::clamp(static_cast<std::uint32_t>(fits), 1u, kMaxWindow);
   }
 
  private:

@@ -1,4 +1,5 @@
-// The dispatcher's tasks and connections; what workers say is in receive.cc, what they are sent in turn.cc.
+// The dispatcher's tasks and connections; what workers say is in receive.cc and foreign.cc, what they are sent in
+// turn.cc, how attempts end and go on in attempts.cc.
 
 #include "dispatch/dispatcher.h"
 
@@ -15,10 +16,9 @@ constexpr std::uint32_t Index(std::uint32_t handle, std::uint32_t bits) { return
 Dispatcher::Dispatcher(const DispatcherOptions& options) noexcept
     : queue_(options.levels),
       returned_(options.levels),
-      waiting_at_(options.levels),
+      tallies_(options.levels),
       tombstones_at_(options.levels),
-      max_frame_bytes_(options.max_frame_bytes),
-      prefetch_(options.prefetch),
+      options_(options),
       inbox_mark_(options.inbox_mark) {}
 
 // ---- tasks --------------------------------------------------------------------
@@ -37,10 +37,15 @@ bool Dispatcher::Submit(const Submission& submission, ByteSpan payload) noexcept
   slot.level = static_cast<std::uint8_t>(submission.level);
   slot.flags = submission.flags;
   slot.attempt = 1;
+  slot.crashes = 0;
+  slot.max_retries = submission.max_retries;
+  slot.max_crashes = submission.max_crashes;
+  slot.timeout_ms = submission.timeout_ms;
   slot.order = order_++;
   slot.ticket = submission.ticket;
   slot.id = submission.id;
-  ++counts_.accepted;
+  slot.since_us = now_us_;
+  Count(slot, &Tally::accepted, 1);
   if (submission.ticket != kNoTicket) {
     if (submission.ticket >= slot_of_ticket_.size()) slot_of_ticket_.resize(submission.ticket + 1, kNoSlot);
     slot_of_ticket_[submission.ticket] = index;
@@ -49,10 +54,13 @@ bool Dispatcher::Submit(const Submission& submission, ByteSpan payload) noexcept
     Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
     return true;
   }
-  slot.payload.Append(payload);
+  slot.SetPayload(payload);
   // release: pairs with the acquire in Cancel and Pop; the queue's own edge orders the rest.
   slot.status.store(SlotStatus::kQueued, std::memory_order_release);
-  CountWaiting(slot, 1);
+  Count(slot, &Tally::waiting, 1);
+  if (submission.deadline_ms > 0) {
+    SetAlarm(index, AlarmKind::kDeadline, now_us_ + std::uint64_t{submission.deadline_ms} * 1000);
+  }
   queue_.Push(slot.level, index);
   return true;
 }
@@ -62,57 +70,90 @@ CancelOutcome Dispatcher::Cancel(std::uint32_t ticket) noexcept {
   const std::uint32_t index = slot_of_ticket_[ticket];
   TaskSlot& slot = slab_[index];
   // One that was sent ahead and not begun is taken back, and so dropped like any that waits.
-  // relaxed: the dispatcher owns a task that is in flight.
+  // relaxed, here and below: the dispatcher owns a task that is not in the queue.
   if (slot.status.load(std::memory_order_relaxed) == SlotStatus::kSent) {
     if (Connection* connection = Get(slot.connection)) Recall(*connection);
   }
+  if (DropQueued(index, RecordKind::kCancelled)) return CancelOutcome::kDropped;
+  switch (slot.status.load(std::memory_order_relaxed)) {
+    case SlotStatus::kDelayed:
+      Count(slot, &Tally::held, -1);
+      Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
+      return CancelOutcome::kDropped;
+    case SlotStatus::kHeld:
+    case SlotStatus::kSent:
+      // One that took too long has been settled for its owner, unless another attempt was to follow.
+      if (slot.Has(kFlagTimedOut) && !MayRetry(slot, kFlagRetryTimeout)) return CancelOutcome::kUnknown;
+      slot.flags &= ~kFlagTimedOut;
+      if (slot.status.load(std::memory_order_relaxed) == SlotStatus::kHeld) {
+        slot.flags |= kFlagStopAsked;
+      } else if (!slot.Has(kFlagStopAsked)) {
+        AskToStop(index, StopReason::kCancelled);
+      }
+      return CancelOutcome::kAsked;
+    default:
+      return CancelOutcome::kUnknown;
+  }
+}
+
+bool Dispatcher::DropQueued(std::uint32_t index, RecordKind kind) noexcept {
+  TaskSlot& slot = slab_[index];
   SlotStatus expected = SlotStatus::kQueued;
   // acq_rel: against a Pop that takes the same task; whoever changes the status owns it.
-  if (slot.status.compare_exchange_strong(expected, SlotStatus::kCancelled, std::memory_order_acq_rel,
-                                          std::memory_order_acquire)) {
-    CountWaiting(slot, -1);
-    ++tombstones_;
-    ++tombstones_at_[slot.level];
-    Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
-    return CancelOutcome::kDropped;
+  if (!slot.status.compare_exchange_strong(expected, SlotStatus::kCancelled, std::memory_order_acq_rel,
+                                           std::memory_order_acquire)) {
+    return false;
   }
-  if (expected != SlotStatus::kSent) return CancelOutcome::kUnknown;
-  Connection* connection = Get(slot.connection);
-  if (connection == nullptr) return CancelOutcome::kUnknown;
-  slot.flags |= kFlagStopAsked;
-  // It is claimed, or it would have been taken back: no other cancel can overwrite this number while it runs.
-  if (connection->page) connection->page->stop.Stop(slot.sequence);
-  Store(AppendFrame(connection->output, kCancel, sizeof slot.sequence), slot.sequence);
-  MarkDirty(*connection);
-  return CancelOutcome::kAsked;
+  Count(slot, &Tally::waiting, -1);
+  ++tombstones_;
+  ++tombstones_at_[slot.level];
+  Settle(index, kind, {}, nullptr, 0);
+  return true;
+}
+
+Record Dispatcher::RecordOf(std::uint32_t index, RecordKind kind, const Connection* connection) noexcept {
+  constexpr std::uint8_t kForeignLevel = 0x80;
+  const TaskSlot& slot = slab_[index];
+  Record record;
+  record.ticket = slot.ticket;
+  record.slot = index;
+  record.worker = connection == nullptr ? 0 : connection->worker;
+  record.kind = kind;
+  record.level = slot.Has(kFlagForeign) ? slot.level | kForeignLevel : slot.level;
+  record.attempt = slot.attempt;
+  record.id = slot.id;
+  return record;
 }
 
 void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, const Connection* connection,
                         std::uint32_t run_us) noexcept {
   TaskSlot& slot = slab_[index];
-  Record record;
-  record.ticket = slot.ticket;
-  record.slot = index;
-  record.worker = connection == nullptr ? 0 : connection->worker;
+  Record record = RecordOf(index, kind, connection);
   record.run_us = run_us;
-  record.kind = kind;
-  record.level = slot.level;
-  record.attempt = slot.attempt;
-  record.id = slot.id;
+  // The owner knows the names of its own tasks; of others it finds them in the task.
+  if ((kind == RecordKind::kTimeout || kind == RecordKind::kDeadline) && slot.ticket == kNoTicket) {
+    payload = slot.payload();
+  }
+  bool to_inbox = true;
   switch (kind) {
     case RecordKind::kValue:
-      ++counts_.done;
+      Count(slot, &Tally::done, 1);
+      to_inbox = false;
       break;
     case RecordKind::kCancelled:
-      ++counts_.cancelled;
+      Count(slot, &Tally::cancelled, 1);
+      to_inbox = false;
+      break;
+    case RecordKind::kDeadline:
+      Count(slot, &Tally::cancelled, 1);
       break;
     default:
-      ++counts_.failed;
-      // A lost task's error is the owner's, who has the exit code; the record in the inbox marks its place.
-      if ((slot.flags & kFlagInboxErrors) != 0 && !discarding_) {
-        inbox_.Append(record, kind == RecordKind::kLost ? ByteSpan{} : payload);
-      }
+      Count(slot, &Tally::failed, 1);
       break;
+  }
+  // A lost task's error is the owner's, who has the exit code; the record in the inbox marks its place.
+  if (to_inbox && slot.Has(kFlagInboxErrors) && !discarding_) {
+    inbox_.Append(record, kind == RecordKind::kLost ? ByteSpan{} : payload);
   }
   if (kind != RecordKind::kLost && (slot.ticket != kNoTicket || report_all_)) completions_.Append(record, payload);
   if (slot.ticket != kNoTicket) {
@@ -122,30 +163,42 @@ void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, 
   }
   // A cancelled one that is still in the queue keeps its slot as a tombstone until it is popped.
   if (slot.status.load(std::memory_order_relaxed) == SlotStatus::kCancelled) {
-    slot.payload.Release();
+    slot.ReleasePayload();
   } else {
     slab_.Free(index);
   }
 }
 
-LostOutcome Dispatcher::SettleLost(std::uint32_t index, bool dropped) noexcept {
-  if (!slab_.Has(index)) return LostOutcome::kUnknown;
-  // relaxed: only this thread makes a slot lost, or ends that.
-  if (slab_[index].status.load(std::memory_order_relaxed) != SlotStatus::kLost) return LostOutcome::kUnknown;
-  const bool cancelled = dropped || (slab_[index].flags & kFlagStopAsked) != 0;
-  --counts_.lost;
-  Settle(index, cancelled ? RecordKind::kCancelled : RecordKind::kLost, {}, nullptr, 0);
-  return cancelled ? LostOutcome::kCancelled : LostOutcome::kFailed;
+void Dispatcher::Count(const TaskSlot& slot, std::uint64_t Tally::*where, int step) noexcept {
+  counts_.*where += step;
+  tallies_[slot.level].*where += step;
 }
 
-void Dispatcher::CountWaiting(const TaskSlot& slot, int step) noexcept {
-  counts_.waiting += step;
-  waiting_at_[slot.level] += step;
+void Dispatcher::Move(const TaskSlot& slot, std::uint64_t Tally::*from, std::uint64_t Tally::*to) noexcept {
+  Count(slot, from, -1);
+  Count(slot, to, 1);
 }
 
 // ---- connections --------------------------------------------------------------
 
 std::uint32_t Dispatcher::Connect(std::uint32_t worker, SharedPage page) noexcept {
+  const std::uint32_t handle = NewConnection(worker, std::move(page));
+  if (handle != 0) {
+    Get(handle)->window = options_.concurrency - 1 + std::max(options_.prefetch, 1u);
+  }
+  return handle;
+}
+
+std::uint32_t Dispatcher::ConnectForeign(std::uint32_t worker) noexcept {
+  const std::uint32_t handle = NewConnection(worker, nullptr);
+  if (handle != 0) {
+    Get(handle)->foreign = true;
+    Get(handle)->greeted = true;
+  }
+  return handle;
+}
+
+std::uint32_t Dispatcher::NewConnection(std::uint32_t worker, SharedPage page) noexcept {
   std::size_t index = 0;
   while (index < connections_.size() && connections_[index].connection != nullptr) ++index;
   if (index == connections_.size()) {
@@ -154,8 +207,7 @@ std::uint32_t Dispatcher::Connect(std::uint32_t worker, SharedPage page) noexcep
   }
   Entry& entry = connections_[index];
   const std::uint32_t handle = entry.generation << kIndexBits | static_cast<std::uint32_t>(index);
-  entry.connection = std::make_unique<Connection>(handle, worker, std::move(page), max_frame_bytes_);
-  if (prefetch_ > 0) entry.connection->window = prefetch_;
+  entry.connection = std::make_unique<Connection>(handle, worker, std::move(page), options_.max_frame_bytes);
   return handle;
 }
 
@@ -186,8 +238,10 @@ void Dispatcher::SendClose(std::uint32_t handle, bool abort) noexcept {
   if (connection == nullptr) return;
   connection->closing = true;
   Recall(*connection);
-  if (abort && connection->page) connection->page->stop.StopAll();
-  Store(AppendFrame(connection->output, kClose, 1), static_cast<std::uint8_t>(abort));
+  // relaxed: a hint, as the lanes' words are.
+  if (abort && connection->page) connection->page->closing.store(1, std::memory_order_relaxed);
+  std::uint8_t* body = AppendFrame(connection->output, kClose, connection->foreign ? 0 : 1);
+  if (!connection->foreign) Store(body, static_cast<std::uint8_t>(abort));
   MarkDirty(*connection);
 }
 
@@ -202,19 +256,12 @@ bool Dispatcher::Disconnect(std::uint32_t handle) noexcept {
   Recall(*gone);
   for (const InFlight& flight : gone->in_flight) {
     TaskSlot& slot = slab_[flight.slot];
-    // relaxed: the dispatcher owns a task that is in flight.
-    slot.status.store(SlotStatus::kLost, std::memory_order_relaxed);
-    --counts_.sent;
-    ++counts_.lost;
-    Record record;
-    record.ticket = slot.ticket;
-    record.slot = flight.slot;
-    record.worker = gone->worker;
-    record.kind = RecordKind::kLost;
-    record.level = slot.level;
-    record.attempt = slot.attempt;
-    record.id = slot.id;
-    completions_.Append(record, slot.payload.span());
+    // A worker that was killed because of a task did not die of it.
+    if (!slot.Has(kFlagStopAsked) && slot.crashes < 0xFF) ++slot.crashes;
+    const bool ended = gone->page && gone->page->ended.Has(flight.sequence);
+    Hold(flight.slot);
+    const RecordKind kind = ended ? RecordKind::kLostResult : RecordKind::kLost;
+    completions_.Append(RecordOf(flight.slot, kind, gone.get()), slot.payload());
   }
   return true;
 }

@@ -7,18 +7,22 @@
 //
 // A task is in exactly one place, and the counts say so at any time between two calls:
 //
-//     accepted = waiting + sent + lost + done + failed + cancelled
+//     accepted = waiting + sent + held + done + failed + cancelled
 //
 //     Submit, schedule frame -> waiting -> sent -> done | failed | cancelled
-//                                 ^          |-> lost -> (SettleLost) failed | cancelled
-//                                 '-- unclaimed when its worker was lost or it was recalled: the front of its level
+//                                 ^ ^        |-> held -> (SettleLost) failed | cancelled
+//                                 | |              '-> (Retry, when its time has come) the front of its level
+//                                 | '-- unclaimed when its worker was lost or it was recalled: the front of its level
+//                                 '---- likewise
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <vector>
 
+#include "dispatch/alarms.h"
 #include "dispatch/connection.h"
+#include "dispatch/histogram.h"
 #include "dispatch/records.h"
 #include "dispatch/slab.h"
 #include "queue/priority_queue.h"
@@ -28,8 +32,11 @@ namespace bosun {
 struct DispatcherOptions {
   std::uint32_t levels = 2;
   std::uint64_t max_frame_bytes = kDefaultMaxFrameBytes;
-  std::uint32_t prefetch = 0;         // tasks sent ahead to a worker, the running one included; 0 sizes it by run time
-  std::uint32_t inbox_mark = 10'000;  // messages above which acknowledgements wait for the reader
+  std::uint32_t prefetch = 0;          // tasks sent ahead to a worker, the running one included; 0 sizes it by run time
+  std::uint32_t inbox_mark = 10'000;   // messages above which acknowledgements wait for the reader
+  std::uint32_t concurrency = 1;       // tasks that a worker runs at once
+  std::uint64_t grace_us = 5'000'000;  // how long a task that was told to stop may take
+  std::uint64_t max_queue = ~std::uint64_t{0};  // waiting tasks above which foreign submitters wait for their answer
 };
 
 // Why the bytes of a peer were refused. The driver closes the connection, and nothing else is touched.
@@ -51,22 +58,38 @@ enum class CancelOutcome : std::uint8_t {
   kAsked,    // its worker has been told; the answer will come
 };
 
-enum class LostOutcome : std::uint8_t { kUnknown, kFailed, kCancelled };
+enum class LostOutcome : std::uint8_t {
+  kUnknown,
+  kFailed,
+  kCancelled,
+  kTimedOut,
+  kRetry,   // another attempt is allowed; the owner answers with Retry
+  kPoison,  // one would be, but it has cost too many workers
+};
 
 struct Submission {
   std::uint64_t id = 0;
   std::uint32_t ticket = kNoTicket;
   std::uint32_t level = 0;
   std::uint8_t flags = 0;
+  std::uint8_t max_crashes = 0;  // workers that it may cost, however many retries are left; 0 is no limit
+  std::uint16_t max_retries = 0;
+  std::uint32_t timeout_ms = 0;   // of one run; 0 is none
+  std::uint32_t deadline_ms = 0;  // by when it must have begun; 0 is none
 };
 
-struct Counts {
-  std::uint64_t accepted = 0, waiting = 0, sent = 0, lost = 0, done = 0, failed = 0, cancelled = 0;
+// Where the tasks of a level, or all of them, are.
+struct Tally {
+  std::uint64_t accepted = 0, waiting = 0, sent = 0, held = 0, done = 0, failed = 0, cancelled = 0;
+
+  std::uint64_t Left() const noexcept { return waiting + sent + held; }
+};
+
+struct Counts : Tally {
   std::uint64_t messages = 0;   // that arrived
   std::uint64_t discarded = 0;  // of them, never to be read
   std::uint64_t recalled = 0;   // tasks taken back from workers, or left unclaimed by dead ones
-
-  std::uint64_t Left() const noexcept { return waiting + sent + lost; }
+  std::uint64_t retried = 0;    // attempts after the first
 };
 
 class Dispatcher {
@@ -79,14 +102,23 @@ class Dispatcher {
   // False, and a record for its ticket, when the slab is full. The owner checks the level.
   bool Submit(const Submission& submission, ByteSpan payload) noexcept;
   CancelOutcome Cancel(std::uint32_t ticket) noexcept;
-  // Ends a task that was reported as lost. One that was asked to stop, and any when `dropped`, is cancelled, and a
-  // record says so; of a failure nothing is recorded but its place in the inbox.
+  // Ends a task that was reported as lost, unless another attempt is allowed. One that was asked to stop, and any when
+  // `dropped`, is cancelled, or timed out, and a record says so; of a failure nothing is recorded but its place in the
+  // inbox.
   LostOutcome SettleLost(std::uint32_t slot, bool dropped) noexcept;
+  // The next attempt of a task that was held, after a while. False when there is no such task.
+  bool Retry(std::uint32_t slot, std::uint64_t delay_us) noexcept;
+  // The time now, of the clock that workers write into their status pages; to be told before anything else in a turn.
+  void set_now(std::uint64_t now_us) noexcept { now_us_ = now_us; }
+  // When the next turn is due at the latest, on the same clock; 0 when nothing is.
+  std::uint64_t next_due() const noexcept { return alarms_.empty() ? 0 : alarms_.front().due_us; }
 
   // ---- connections ------------------------------------------------------------
   // The handle of a new connection; it carries a generation, so that a stale one is never another.
   std::uint32_t Connect(std::uint32_t worker, SharedPage page) noexcept;
   void SendHello(std::uint32_t connection, ByteSpan configuration) noexcept;
+  // The same for a peer that speaks the reference dialogue, one request at a time, and has been let in.
+  std::uint32_t ConnectForeign(std::uint32_t worker) noexcept;
   // Sends nothing more to it but the request to close; takes back what it has not claimed.
   void SendClose(std::uint32_t connection, bool abort) noexcept;
   Fault Receive(std::uint32_t connection, ByteSpan bytes) noexcept;
@@ -112,6 +144,8 @@ class Dispatcher {
   bool WatchStuck() noexcept;
   // Takes unclaimed tasks back from workers that have started nothing since WatchStuck.
   void RecallStuck() noexcept;
+  // Takes unclaimed tasks back from a worker whose process was stopped, and sends it nothing until it goes on.
+  void Suspend(std::uint32_t connection, bool suspended) noexcept;
 
   // ---- closing ----------------------------------------------------------------
   // From now on every task that waits, returns or arrives is cancelled.
@@ -128,7 +162,11 @@ class Dispatcher {
   RecordQueue& inbox() noexcept { return inbox_; }
 
   const Counts& counts() const noexcept { return counts_; }
-  std::uint64_t waiting_at(std::uint32_t level) const noexcept { return waiting_at_[level]; }
+  const Tally& tally(std::uint32_t level) const noexcept { return tallies_[level]; }
+  std::uint64_t waiting_at(std::uint32_t level) const noexcept { return tallies_[level].waiting; }
+  // How long attempts ran, and how long tasks waited to be sent; by the worker's word.
+  Histogram& runs() noexcept { return runs_; }
+  Histogram& waits() noexcept { return waits_; }
   // Cancelled tasks whose entries are still in the queue.
   std::uint64_t tombstones() const noexcept { return tombstones_; }
   std::uint32_t levels() const noexcept { return queue_.levels(); }
@@ -142,6 +180,7 @@ class Dispatcher {
     std::uint32_t generation = 1;
   };
 
+  std::uint32_t NewConnection(std::uint32_t worker, SharedPage page) noexcept;
   Connection* Get(std::uint32_t handle) const noexcept;
   void MarkDirty(Connection& connection) noexcept;
 
@@ -150,13 +189,20 @@ class Dispatcher {
   Fault OnDone(Connection& connection, ByteSpan body) noexcept;
   Fault OnSchedule(Connection& connection, std::uint32_t level, ByteSpan body) noexcept;
   void OnMessage(Connection& connection, ByteSpan body) noexcept;
+  Fault OnForeignFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept;
+  Fault OnForeignSchedule(Connection& connection, std::uint32_t level, ByteSpan body) noexcept;
+  void AnswerForeign(Connection& connection) noexcept;
+  // A worker has answered: its task settles, or is held for another attempt.
+  void EndAttempt(Connection& connection, std::uint32_t slot, DoneStatus status, ByteSpan payload,
+                  std::uint32_t run_us) noexcept;
 
   // The next task to send, or kNoSlot; frees the tombstones on its way.
   std::uint32_t Pop() noexcept;
   // Sends up to `quota` tasks to each worker with credit; false when nothing was sent.
   bool Round(std::uint32_t quota, bool idle_only) noexcept;
   void Send(Connection& connection, std::uint32_t slot) noexcept;
-  void Return(std::uint32_t slot) noexcept;
+  // Puts it back to the front of its level, from where it was counted.
+  void Return(std::uint32_t slot, std::uint64_t Tally::*from) noexcept;
   // True when some worker could begin a task at once.
   bool AnyIdle(const Connection& but) const noexcept;
   bool HoldsBack(const Connection& connection) const noexcept;
@@ -164,28 +210,52 @@ class Dispatcher {
   void Compact() noexcept;
   void ReturnUnclaimed(Connection& connection, std::uint32_t claimed) noexcept;
   void Recall(Connection& connection) noexcept;
+  // Drops a task that waits; its entry stays in the queue as a tombstone.
+  bool DropQueued(std::uint32_t slot, RecordKind kind) noexcept;
+  // Tells the worker of a task to stop it.
+  void AskToStop(std::uint32_t slot, StopReason reason) noexcept;
+  bool MayRetry(const TaskSlot& slot, std::uint8_t cause) const noexcept;
+  // Its attempt is over, and the owner is asked how it goes on.
+  void Hold(std::uint32_t slot) noexcept;
+
+  // Does what is due.
+  void RingAlarms() noexcept;
+  void Ring(const Alarm& alarm) noexcept;
+  void RingTimeout(std::uint32_t slot) noexcept;
+  void RingMoment(std::uint32_t slot) noexcept;
+  void RingPatience(std::uint32_t slot) noexcept;
+  void ReportUnresponsive(const Connection& connection) noexcept;
+  void SetAlarm(std::uint32_t slot, AlarmKind kind, std::uint64_t due_us) noexcept;
+  bool IsValid(const Alarm& alarm) noexcept;
+
+  Record RecordOf(std::uint32_t slot, RecordKind kind, const Connection* connection) noexcept;
   // Counts, reports and frees a task that is out of every queue.
   void Settle(std::uint32_t slot, RecordKind kind, ByteSpan payload, const Connection* connection,
               std::uint32_t run_us) noexcept;
-  void CountWaiting(const TaskSlot& slot, int step) noexcept;
+  void Count(const TaskSlot& slot, std::uint64_t Tally::*where, int step) noexcept;
+  void Move(const TaskSlot& slot, std::uint64_t Tally::*from, std::uint64_t Tally::*to) noexcept;
   void Acknowledge() noexcept;
+  void AnswerSchedules() noexcept;
 
   PriorityQueue queue_;
   Slab slab_;
   // What came back from workers, by level, in order of submission from the back. Read before the queue.
   std::vector<std::vector<std::uint32_t>> returned_;
-  std::vector<std::uint64_t> waiting_at_;
+  std::vector<Tally> tallies_;
   std::vector<std::uint64_t> tombstones_at_;
   std::vector<std::uint32_t> slot_of_ticket_;
   std::vector<Entry> connections_;
   std::vector<std::uint32_t> dirty_;
   std::size_t next_turn_ = 0;  // where the round over the workers begins
 
+  Alarms alarms_;
   RecordQueue completions_;
   RecordQueue inbox_;
   Counts counts_;
-  const std::uint64_t max_frame_bytes_;
-  const std::uint32_t prefetch_;
+  Histogram runs_;
+  Histogram waits_;
+  const DispatcherOptions options_;
+  std::uint64_t now_us_ = 0;
   std::size_t inbox_mark_;
   std::size_t returned_count_ = 0;
   std::uint64_t tombstones_ = 0;
@@ -194,6 +264,7 @@ class Dispatcher {
   bool dropping_ = false;
   bool discarding_ = false;
   bool unacknowledged_ = false;
+  bool schedules_wait_ = false;
 };
 
 }  // namespace bosun

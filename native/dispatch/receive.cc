@@ -19,6 +19,7 @@ Fault Dispatcher::Receive(std::uint32_t handle, ByteSpan bytes) noexcept {
 }
 
 Fault Dispatcher::OnFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept {
+  if (connection.foreign) return OnForeignFrame(connection, type, body);
   if (!connection.greeted) {
     if (type == kHello) return OnHello(connection, body);
     if (type != kMessage && type != kStartFailed) return Fault::kOutOfPlace;
@@ -69,11 +70,8 @@ Fault Dispatcher::OnDone(Connection& connection, ByteSpan body) noexcept {
   if (flight == in_flight.end()) return Fault::kBadSequence;
   const std::uint32_t slot = flight->slot;
   in_flight.erase(flight);
-  --counts_.sent;
-  if (prefetch_ == 0) connection.Learn(run_us);
-  ++connection.tasks_ended;
-  constexpr RecordKind kKinds[] = {RecordKind::kValue, RecordKind::kError, RecordKind::kCancelled};
-  Settle(slot, kKinds[status], body.subspan(kDoneFields), &connection, run_us);
+  if (options_.prefetch == 0) connection.Learn(run_us, options_.concurrency);
+  EndAttempt(connection, slot, static_cast<DoneStatus>(status), body.subspan(kDoneFields), run_us);
   return Fault::kNone;
 }
 
@@ -83,7 +81,11 @@ Fault Dispatcher::OnSchedule(Connection& connection, std::uint32_t level, ByteSp
   Submission submission;
   submission.id = static_cast<std::uint64_t>(connection.worker) << 32 | Load<std::uint32_t>(body.data());
   submission.level = level;
-  submission.flags = kFlagInboxErrors;
+  submission.timeout_ms = Load<std::uint32_t>(body.data() + 4);
+  submission.deadline_ms = Load<std::uint32_t>(body.data() + 8);
+  submission.max_retries = Load<std::uint16_t>(body.data() + 12);
+  submission.max_crashes = body[14];
+  submission.flags = (body[15] & kOwnersFlags) | kFlagInboxErrors;
   return Submit(submission, body.subspan(kScheduleFields)) ? Fault::kNone : Fault::kFull;
 }
 
@@ -97,7 +99,7 @@ void Dispatcher::OnMessage(Connection& connection, ByteSpan body) noexcept {
   }
   Record record;
   record.worker = connection.worker;
-  record.kind = RecordKind::kMessage;
+  record.kind = connection.foreign ? RecordKind::kForeignMessage : RecordKind::kMessage;
   inbox_.Append(record, body);
 }
 
@@ -125,7 +127,11 @@ void Dispatcher::Acknowledge() noexcept {
     Connection* connection = entry.connection.get();
     if (connection == nullptr || connection->messages_accepted == connection->messages_received) continue;
     connection->messages_accepted = connection->messages_received;
-    Store(AppendFrame(connection->output, kAccepted, sizeof(std::uint32_t)), connection->messages_accepted);
+    if (connection->foreign) {
+      AppendFrame(connection->output, kMessage, 0);
+    } else {
+      Store(AppendFrame(connection->output, kAccepted, sizeof(std::uint32_t)), connection->messages_accepted);
+    }
     MarkDirty(*connection);
   }
 }

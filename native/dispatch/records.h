@@ -14,7 +14,7 @@
 namespace bosun {
 
 enum class RecordKind : std::uint8_t {
-  kValue = 1,        // a task ended; the payload is its result
+  kValue = 1,        // a task ended; the payload is its result, empty when its worker could say none
   kError = 2,        // a task failed; the payload is its error
   kCancelled = 3,    // a task was dropped from the queue, or stopped when it was asked to; no payload
   kLost = 4,         // its worker died; the payload is the task's own. The owner answers with SettleLost
@@ -22,6 +22,14 @@ enum class RecordKind : std::uint8_t {
   kReady = 6,        // a worker has been set up
   kStartFailed = 7,  // a worker could not be set up; the payload is the error
   kFull = 8,         // a submission found no slot; nothing was accepted
+  kRetry = 9,        // an attempt failed and another is allowed; the payload is its error. The owner answers with Retry
+  kTimeout = 10,     // a task ended after it was told to stop because it took too long
+  kStopping =
+      11,  // a task was told to stop a moment ago and goes on; its end is certain, kTimeout or kCancelled follows
+  kDeadline = 12,        // a task had not begun in time
+  kLostResult = 13,      // as kLost, but it had ended: only its result was lost
+  kUnresponsive = 14,    // a worker goes on with a task that it was told to stop
+  kForeignMessage = 15,  // as kMessage, from a listening socket
 };
 
 // lib/manager/records.ts reads this layout.
@@ -32,7 +40,7 @@ struct Record {
   std::uint32_t worker = 0;
   std::uint32_t run_us = 0;
   RecordKind kind = RecordKind::kValue;
-  std::uint8_t level = 0;
+  std::uint8_t level = 0;  // the highest bit: the task's bytes come from a listening socket
   std::uint16_t attempt = 0;
   std::uint64_t id = 0;
 };

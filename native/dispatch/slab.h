@@ -9,7 +9,9 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <new>
+#include <utility>
 
 #include "frame/bytes.h"
 
@@ -22,27 +24,63 @@ enum class SlotStatus : std::uint8_t {
   kFree,
   kQueued,     // its index is in the queue, or in a returned stack
   kSent,       // in flight on a connection
-  kLost,       // its worker died while it ran; the owner has yet to say how it ends
+  kHeld,       // an attempt failed; the owner has yet to say how it goes on
+  kDelayed,    // it waits for the time of its next attempt
   kCancelled,  // a tombstone in the queue: the task is settled, its index has yet to be popped
 };
 
 // What the owner asked for with a task.
-inline constexpr std::uint8_t kFlagInboxErrors = 1;  // a failure goes to the inbox too
+inline constexpr std::uint8_t kFlagInboxErrors = 1;    // a failure goes to the inbox too
+inline constexpr std::uint8_t kFlagRetryLost = 8;      // when its worker dies
+inline constexpr std::uint8_t kFlagRetryError = 16;    // when it throws
+inline constexpr std::uint8_t kFlagRetryTimeout = 32;  // when it takes too long
+inline constexpr std::uint8_t kOwnersFlags = kFlagInboxErrors | kFlagRetryLost | kFlagRetryError | kFlagRetryTimeout;
 // What became of it meanwhile.
 inline constexpr std::uint8_t kFlagStopAsked = 2;  // its worker was told to stop it
+inline constexpr std::uint8_t kFlagForeign = 4;    // its bytes come from a listening socket
+inline constexpr std::uint8_t kFlagTimedOut = 64;  // it was told to stop because it took too long
+inline constexpr std::uint8_t kFlagCounted = 128;  // the time that it waited is in the histogram
 
 struct alignas(64) TaskSlot {
+  std::uint64_t id = 0;
+  std::uint64_t since_us = 0;  // accepted then, or returned for another attempt
+  std::uint8_t* data = nullptr;
+  std::uint32_t size = 0;
+  std::uint32_t ticket = kNoTicket;  // the owner's number for it; none for tasks that workers scheduled
+  std::uint32_t order = 0;           // of submission, modulo 2^32
+  std::uint32_t timeout_ms = 0;      // of one run; 0 is none
+  std::uint32_t connection = 0;      // while sent
+  std::uint32_t sequence = 0;        // while sent
+  std::atomic<std::uint32_t> next_free{kNoSlot};
+  std::uint16_t attempt = 0;  // that is under way, or comes next; the first is 1
+  std::uint16_t max_retries = 0;
   std::atomic<SlotStatus> status{SlotStatus::kFree};
   std::uint8_t level = 0;
   std::uint8_t flags = 0;
-  std::uint16_t attempt = 0;
-  std::uint32_t ticket = kNoTicket;  // the owner's number for it; none for tasks that workers scheduled
-  std::uint32_t order = 0;           // of submission, modulo 2^32
-  std::uint64_t id = 0;
-  Bytes payload;
-  std::uint32_t connection = 0;  // while sent
-  std::uint32_t sequence = 0;    // while sent
-  std::atomic<std::uint32_t> next_free{kNoSlot};
+  std::uint8_t crashes = 0;  // workers that died while they ran it
+  std::uint8_t max_crashes = 0;
+
+  TaskSlot() = default;
+  TaskSlot(const TaskSlot&) = delete;
+  TaskSlot& operator=(const TaskSlot&) = delete;
+  ~TaskSlot() { std::free(data); }
+
+  bool Has(std::uint8_t flag) const noexcept { return (flags & flag) != 0; }
+  ByteSpan payload() const noexcept { return {data, size}; }
+
+  // Exactly as long as it is: a million of them wait.
+  void SetPayload(ByteSpan payload) noexcept {
+    if (payload.empty()) return;
+    data = static_cast<std::uint8_t*>(std::malloc(payload.size()));
+    if (data == nullptr) std::abort();
+    size = static_cast<std::uint32_t>(payload.size());
+    std::memcpy(data, payload.data(), payload.size());
+  }
+
+  void ReleasePayload() noexcept {
+    std::free(std::exchange(data, nullptr));
+    size = 0;
+  }
 };
 
 static_assert(sizeof(TaskSlot) == 64);
@@ -89,7 +127,7 @@ class Slab {
 
   void Free(std::uint32_t index) noexcept {
     TaskSlot& slot = (*this)[index];
-    slot.payload.Release();
+    slot.ReleasePayload();
     slot.ticket = kNoTicket;
     slot.status.store(SlotStatus::kFree, std::memory_order_relaxed);
     PushFree(index, index);

@@ -17,14 +17,17 @@ constexpr std::uint64_t kCompactAt = 512;
 }  // namespace
 
 void Dispatcher::Dispatch() noexcept {
+  RingAlarms();
   Acknowledge();
   if (tombstones_ > 0) Compact();
-  if (counts_.waiting == 0) return;
-  // Idle workers come first, with one task each: nobody waits behind another while some worker has nothing.
-  Round(1, true);
-  while (Round(kRoundTasks, false)) {
+  if (counts_.waiting > 0) {
+    // Idle workers come first, with one task each: nobody waits behind another while some worker has nothing.
+    Round(1, true);
+    while (Round(kRoundTasks, false)) {
+    }
+    ++next_turn_;
   }
-  ++next_turn_;
+  AnswerSchedules();
 }
 
 bool Dispatcher::Round(std::uint32_t quota, bool idle_only) noexcept {
@@ -66,7 +69,7 @@ std::uint32_t Dispatcher::Pop() noexcept {
     // acq_rel: against a Cancel of the same task; whoever changes the status owns it.
     if (slot.status.compare_exchange_strong(expected, SlotStatus::kSent, std::memory_order_acq_rel,
                                             std::memory_order_acquire)) {
-      CountWaiting(slot, -1);
+      Move(slot, &Tally::waiting, &Tally::sent);
       return index;
     }
     --tombstones_;
@@ -80,26 +83,36 @@ void Dispatcher::Send(Connection& connection, std::uint32_t index) noexcept {
   slot.connection = connection.handle;
   slot.sequence = ++connection.last_sent;
   connection.in_flight.push_back({slot.sequence, index});
-  ++counts_.sent;
-  const ByteSpan payload = slot.payload.span();
-  std::uint8_t* at = AppendFrame(connection.output, kTask, kTaskFields + payload.size());
-  at = Store(at, slot.sequence);
-  at = Store(at, slot.attempt);
-  at = Store(at, std::uint16_t{0});
-  at = Store(at, slot.id);
+  if (!slot.Has(kFlagCounted)) {
+    slot.flags |= kFlagCounted;
+    waits_.Add(now_us_ - slot.since_us);
+  }
+  if (slot.timeout_ms > 0) {
+    SetAlarm(index, AlarmKind::kTimeout, now_us_ + std::uint64_t{slot.timeout_ms} * 1000);
+  }
+  const ByteSpan payload = slot.payload();
+  const std::size_t fields = connection.foreign ? 0 : kTaskFields;
+  std::uint8_t* at = AppendFrame(connection.output, kTask, fields + payload.size());
+  if (!connection.foreign) {
+    at = Store(at, slot.sequence);
+    at = Store(at, slot.attempt);
+    at = Store(at, slot.Has(kFlagForeign) ? kTaskForeign : std::uint16_t{0});
+    at = Store(at, slot.id);
+  }
   if (!payload.empty()) std::memcpy(at, payload.data(), payload.size());
   MarkDirty(connection);
 }
 
-void Dispatcher::Return(std::uint32_t index) noexcept {
+void Dispatcher::Return(std::uint32_t index, std::uint64_t Tally::*from) noexcept {
   TaskSlot& slot = slab_[index];
-  if (dropping_ || (slot.flags & kFlagStopAsked) != 0) {
+  if (dropping_ || slot.Has(kFlagStopAsked)) {
+    Count(slot, from, -1);
     Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
     return;
   }
   // release: pairs with the acquire in Cancel and Pop.
   slot.status.store(SlotStatus::kQueued, std::memory_order_release);
-  CountWaiting(slot, 1);
+  Move(slot, from, &Tally::waiting);
   // Tasks of several workers may return, in any order of workers; they are few.
   std::vector<std::uint32_t>& stack = returned_[slot.level];
   auto at = stack.end();
@@ -111,9 +124,8 @@ void Dispatcher::Return(std::uint32_t index) noexcept {
 void Dispatcher::ReturnUnclaimed(Connection& connection, std::uint32_t claimed) noexcept {
   std::deque<InFlight>& in_flight = connection.in_flight;
   while (!in_flight.empty() && After(in_flight.back().sequence, claimed)) {
-    --counts_.sent;
     ++counts_.recalled;
-    Return(in_flight.back().slot);
+    Return(in_flight.back().slot, &Tally::sent);
     in_flight.pop_back();
   }
 }
@@ -126,7 +138,7 @@ void Dispatcher::Recall(Connection& connection) noexcept {
 bool Dispatcher::AnyIdle(const Connection& but) const noexcept {
   return std::any_of(connections_.begin(), connections_.end(), [&](const Entry& entry) {
     const Connection* other = entry.connection.get();
-    return other != nullptr && other != &but && other->in_flight.empty() && other->Room() > 0;
+    return other != nullptr && other != &but && other->in_flight.size() < options_.concurrency && other->Room() > 0;
   });
 }
 
@@ -158,10 +170,17 @@ void Dispatcher::RecallStuck() noexcept {
   }
 }
 
+void Dispatcher::Suspend(std::uint32_t handle, bool suspended) noexcept {
+  Connection* connection = Get(handle);
+  if (connection == nullptr) return;
+  connection->suspended = suspended;
+  if (suspended) Recall(*connection);
+}
+
 void Dispatcher::Compact() noexcept {
   for (std::uint32_t level = 0; level < levels(); ++level) {
     if (tombstones_at_[level] == 0) continue;
-    if (waiting_at_[level] > 0 && tombstones_at_[level] < std::max(kCompactAt, waiting_at_[level])) continue;
+    if (tallies_[level].waiting > 0 && tombstones_at_[level] < std::max(kCompactAt, tallies_[level].waiting)) continue;
     std::vector<std::uint32_t> live;
     const auto keep = [&](std::uint32_t index) {
       // acquire: pairs with the release in Submit and Return.
@@ -186,8 +205,12 @@ void Dispatcher::Compact() noexcept {
 void Dispatcher::Drop() noexcept {
   dropping_ = true;
   for (std::uint32_t index = Pop(); index != kNoSlot; index = Pop()) {
+    Count(slab_[index], &Tally::sent, -1);
     Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
   }
+  alarms_.TakeAll(AlarmKind::kRetry, [this](const Alarm& alarm) {
+    if (IsValid(alarm)) Return(alarm.slot, &Tally::held);
+  });
   for (Entry& entry : connections_) {
     if (entry.connection) Recall(*entry.connection);
   }

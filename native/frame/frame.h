@@ -21,18 +21,24 @@ inline constexpr std::uint8_t kStartFailed = 'e';  // the worker could not be se
 inline constexpr std::uint8_t kNext = 'n';         // the reference dialogue: idle, next please
 inline constexpr std::uint8_t kDone = 't';         // sequence u32, status u8, run time in microseconds u32, payload
 inline constexpr std::uint8_t kMessage = 'm';      // payload
-inline constexpr std::uint8_t kSchedule = 0x80;    // number u32, payload
+inline constexpr std::uint8_t kSchedule = 0x80;    // number u32, time-out u32, deadline u32, retries u16, crashes u8,
+                                                   // flags u8, payload; times in ms
 
 // Manager to worker; kHello carries the worker's configuration.
-inline constexpr std::uint8_t kTask = 't';      // sequence u32, attempt u16, reserved u16, id u64, payload
-inline constexpr std::uint8_t kAccepted = 'k';  // messages accepted so far, modulo 2^32: u32
-inline constexpr std::uint8_t kCancel = 'x';    // sequence u32; always answered by a kDone
-inline constexpr std::uint8_t kClose = 'c';     // mode u8: 0 when idle, 1 abort the signals of what runs
+inline constexpr std::uint8_t kTask = 't';       // sequence u32, attempt u16, flags u16, id u64, payload
+inline constexpr std::uint8_t kAccepted = 'k';   // messages accepted so far, modulo 2^32: u32
+inline constexpr std::uint8_t kScheduled = 's';  // the reference dialogue: the task is accepted
+inline constexpr std::uint8_t kCancel = 'x';     // sequence u32, reason u8; always answered by a kDone
+inline constexpr std::uint8_t kClose = 'c';      // mode u8: 0 when idle, 1 abort the signals of what runs
 
 inline constexpr std::size_t kHelloFields = 8;
 inline constexpr std::size_t kDoneFields = 9;
 inline constexpr std::size_t kTaskFields = 16;
-inline constexpr std::size_t kScheduleFields = 4;
+inline constexpr std::size_t kScheduleFields = 16;
+inline constexpr std::size_t kCancelFields = 5;
+
+// Flags of a kTask: its bytes come from a listening socket, so they are to be read with care.
+inline constexpr std::uint16_t kTaskForeign = 1;
 
 enum class DoneStatus : std::uint8_t { kValue = 0, kError = 1, kCancelled = 2 };
 

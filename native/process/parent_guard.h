@@ -3,8 +3,8 @@
 //
 // Who: a worker's main thread makes one, early. Cost: one thread that sleeps in poll(), no wake-ups.
 //
-// The socket to the parent tells: it hangs up when the last copy of the other end is closed, which the kernel does for
-// a process that dies in whatever way. A parent-death signal would be tied to the *thread* that forked, and so end the
+// A pipe from the parent tells: it hangs up when the last copy of the other end is closed, which the kernel does for a
+// process that dies in whatever way. A parent-death signal would be tied to the *thread* that forked, and so end the
 // workers of a manager whose thread ends.
 // Not for: a process that shares its process group with others; the constructor makes a group of its own.
 #pragma once
@@ -26,11 +26,11 @@ namespace bosun {
 
 class ParentGuard {
  public:
-  // `socket` stays the caller's; a copy is watched.
-  explicit ParentGuard(int socket) noexcept : state_(std::make_shared<State>()) {
+  // `lifeline` stays the caller's; a copy is watched.
+  explicit ParentGuard(int lifeline) noexcept : state_(std::make_shared<State>()) {
     // So that one signal reaches what this process starts as well, and a Ctrl-C in the terminal does not.
     ::setpgid(0, 0);
-    state_->socket = UniqueFd(::fcntl(socket, F_DUPFD_CLOEXEC, 3));
+    state_->lifeline = UniqueFd(::fcntl(lifeline, F_DUPFD_CLOEXEC, 3));
     sigset_t all, before;
     ::sigfillset(&all);
     // Signals are for the threads of Node.
@@ -47,14 +47,14 @@ class ParentGuard {
  private:
   // The thread outlives the object when the environment ends first; neither frees it for the other.
   struct State {
-    UniqueFd socket;
+    UniqueFd lifeline;
     // relaxed: a flag with nothing behind it.
     std::atomic<bool> released{false};
   };
 
   static void Watch(const State& state) noexcept {
     // No events are asked for: POLLHUP and POLLERR come without.
-    pollfd watched{state.socket.get(), 0, 0};
+    pollfd watched{state.lifeline.get(), 0, 0};
     while (::poll(&watched, 1, -1) < 0 && errno == EINTR) {
     }
     if (!state.released.load(std::memory_order_relaxed)) ::kill(0, SIGKILL);

@@ -18,7 +18,8 @@
 #include <cstdlib>
 #endif
 
-#include "process/claim_word.h"
+#include "process/descriptors.h"
+#include "process/status_page.h"
 
 namespace bosun {
 
@@ -70,12 +71,16 @@ inline UniqueFd AnonymousFile() noexcept {
   return fd;
 }
 
-// What joins a manager with a local worker: a stream socket and a status page.
+// What joins a manager with a local worker: a stream socket, a status page, and a pipe that nobody writes to: its end
+// tells the worker that the manager is gone. (A copy of the socket would keep the connection up when the worker closes
+// it.)
 struct LocalLink {
   UniqueFd parent_end;
   UniqueFd parent_writer;  // the same end once more
   UniqueFd child_end;
   UniqueFd page_file;
+  UniqueFd parent_lifeline;
+  UniqueFd child_lifeline;
   SharedPage page;
 };
 
@@ -92,7 +97,9 @@ inline bool OpenLocalLink(LocalLink& link) noexcept {
   link.child_end = UniqueFd(ends[1]);
   link.parent_writer = UniqueFd(::fcntl(ends[0], F_DUPFD_CLOEXEC, 3));
   link.page_file = AnonymousFile();
-  if (!link.parent_writer || !link.page_file) return false;
+  if (!link.parent_writer || !link.page_file || !OpenPipe(ends)) return false;
+  link.child_lifeline = UniqueFd(ends[0]);
+  link.parent_lifeline = UniqueFd(ends[1]);
   link.page = MapPage(link.page_file.get());
   return link.page != nullptr;
 }

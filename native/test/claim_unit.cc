@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "check.h"
-#include "process/claim_word.h"
+#include "process/status_page.h"
 
 namespace {
 

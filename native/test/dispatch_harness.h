@@ -52,8 +52,20 @@ class FakeWorker {
   std::vector<Task> Tasks() { return std::exchange(tasks_, {}); }
   std::vector<std::pair<std::uint8_t, std::string>> Others() { return std::exchange(others_, {}); }
 
-  bool Claim(const Task& task) { return page_->claim.Claim(task.sequence); }
-  bool StopRequested(const Task& task) const { return page_->stop.Requested(task.sequence); }
+  bool Claim(const Task& task, std::uint32_t lane = 0, std::uint64_t now_us = 0) {
+    page_->lanes[lane].Begin(task.sequence, now_us);
+    if (page_->claim.Claim(task.sequence)) return true;
+    page_->lanes[lane].End();
+    return false;
+  }
+  // Has ended, without saying so.
+  void End(const Task& task, std::uint32_t lane = 0) {
+    page_->ended.Ended(task.sequence);
+    page_->lanes[lane].End();
+  }
+  StopReason Stopped(const Task& task, std::uint32_t lane = 0) const {
+    return page_->lanes[lane].Stopped(task.sequence);
+  }
 
   Fault Done(std::uint32_t sequence, DoneStatus status = DoneStatus::kValue, std::uint32_t run_us = 5000,
              std::string_view result = "") {
@@ -71,6 +83,7 @@ class FakeWorker {
     std::uint8_t* at =
         AppendFrame(out, static_cast<std::uint8_t>(kSchedule + priority), kScheduleFields + payload.size());
     at = Store(at, number);
+    at = std::fill_n(at, kScheduleFields - sizeof number, std::uint8_t{0});
     std::copy(payload.begin(), payload.end(), at);
     return dispatcher_.Receive(connection_, out.span());
   }
@@ -147,8 +160,7 @@ inline std::vector<Read> ReadAll(RecordQueue& queue) {
 }
 
 inline void Submit(Dispatcher& dispatcher, std::uint32_t level, std::uint32_t ticket, std::string_view payload,
-                   std::uint8_t flags = 0) {
-  Submission submission;
+                   std::uint8_t flags = 0, Submission submission = {}) {
   submission.id = ticket + 1;
   submission.ticket = ticket;
   submission.level = level;
@@ -158,10 +170,20 @@ inline void Submit(Dispatcher& dispatcher, std::uint32_t level, std::uint32_t ti
 
 inline void CheckSums(const Dispatcher& dispatcher) {
   const Counts& c = dispatcher.counts();
-  CHECK_EQ(c.accepted, c.waiting + c.sent + c.lost + c.done + c.failed + c.cancelled);
-  std::uint64_t waiting = 0;
-  for (std::uint32_t level = 0; level < dispatcher.levels(); ++level) waiting += dispatcher.waiting_at(level);
-  CHECK_EQ(c.waiting, waiting);
+  CHECK_EQ(c.accepted, c.waiting + c.sent + c.held + c.done + c.failed + c.cancelled);
+  Tally sum;
+  for (std::uint32_t level = 0; level < dispatcher.levels(); ++level) {
+    const Tally& t = dispatcher.tally(level);
+    CHECK_EQ(t.accepted, t.waiting + t.sent + t.held + t.done + t.failed + t.cancelled);
+    sum.waiting += t.waiting;
+    sum.sent += t.sent;
+    sum.held += t.held;
+    sum.accepted += t.accepted;
+  }
+  CHECK_EQ(c.waiting, sum.waiting);
+  CHECK_EQ(c.sent, sum.sent);
+  CHECK_EQ(c.held, sum.held);
+  CHECK_EQ(c.accepted, sum.accepted);
 }
 
 }  // namespace bosun::test

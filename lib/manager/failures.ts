@@ -1,0 +1,98 @@
+// The errors of tasks that failed, from the dispatcher's records.
+
+import { describe } from '../describe.js';
+import {
+  type BosunError,
+  DeadlineError,
+  type ExitDetails,
+  type LossDetails,
+  PoisonTaskError,
+  TimeoutError,
+  WorkerException,
+  WorkerLostError,
+} from '../errors.js';
+import { specName, type TaskSpec } from '../task/spec.js';
+import { decodeFailure } from '../wire/failure.js';
+import { decodePayload } from '../wire/payload.js';
+import { type DispatchRecord, RECORD } from './records.js';
+
+/** A task that was begun by a worker that died. */
+export interface LostTask {
+  readonly slot: number;
+  readonly ticket: number;
+  readonly id: number;
+  readonly name: string | undefined;
+  readonly level: number;
+  readonly attempt: number;
+  readonly finished: boolean;
+}
+
+/** Who ran it: a worker of the manager's own, or a peer. */
+export interface Runner {
+  readonly worker: number;
+  readonly pid: number | undefined;
+  /** What it takes with it when it goes, to be settled when it is known how it went. */
+  readonly lost: LostTask[];
+}
+
+/** The error of a task that failed, timed out or came too late. */
+export function failureOf(record: DispatchRecord, name: string | undefined, pid: number | undefined): BosunError {
+  const { id: taskId, attempt: attempts, worker } = record;
+  switch (record.kind) {
+    case RECORD.DEADLINE:
+      return new DeadlineError(`${title(taskId, name ?? carriedName(record))} had not begun by its deadline: dropped`);
+    case RECORD.TIMEOUT: {
+      const taskName = name ?? carriedName(record);
+      return new TimeoutError(`${title(taskId, taskName)} ran for longer than its timeout in ${where(worker, pid)}`, {
+        taskName,
+        taskId,
+        pid,
+        attempts,
+      });
+    }
+    default: {
+      const { name: taskName, error: cause } = decodeFailure(record.bytes.subarray(record.start, record.end));
+      const message = `${title(taskId, taskName)} failed in ${where(worker, pid)}: ${describe(cause)}`;
+      return new WorkerException(message, { cause, taskName, taskId, pid, attempts });
+    }
+  }
+}
+
+/** The error of a task whose worker died while it ran; `exits` are all of those when there were too many. */
+export function lossOf(
+  { id, name, attempt, finished }: LostTask,
+  { worker, pid }: Runner,
+  loss: LossDetails,
+  exits?: readonly ExitDetails[],
+): WorkerLostError {
+  const who =
+    loss.exitCode === null && loss.exitSignal === null ? `peer ${worker} went away` : endOf(worker, pid, loss);
+  const while_ = finished ? 'before the result of' : 'while it ran';
+  const details = { ...loss, taskName: name, taskId: id, pid, attempts: attempt, finished };
+  const message = `${who} ${while_} ${title(id, name)}`;
+  if (exits === undefined) return new WorkerLostError(message, details);
+  return new PoisonTaskError(`${message}; it has cost ${exits.length} workers and is not run again`, {
+    ...details,
+    exits,
+  });
+}
+
+/** The name of a task that another task scheduled: its bytes are in the record. */
+export function carriedName({ bytes, start, end, foreign }: DispatchRecord): string | undefined {
+  // The bytes of another program are its own.
+  if (foreign || start === end) return undefined;
+  return specName(decodePayload(bytes, start, end) as TaskSpec);
+}
+
+function endOf(worker: number, pid: number | undefined, { exitCode, exitSignal }: ExitDetails): string {
+  const how = exitSignal === null ? `exited with code ${exitCode}` : `was ended by ${exitSignal}`;
+  return `${where(worker, pid)} ${how}`;
+}
+
+function where(worker: number, pid: number | undefined): string {
+  return pid === undefined ? `worker ${worker}` : `worker ${worker} (pid ${pid})`;
+}
+
+function title(id: number, name: string | undefined): string {
+  return name === undefined ? `task ${id}` : `task ${id} '${name}'`;
+}

@@ -1,0 +1,146 @@
+// The peers of a manager that were let in: programs that speak the reference dialogue over a listening socket.
+
+import type { Socket } from 'node:net';
+import type { NativeDispatcher } from '../native.js';
+import type { WorkerId } from '../task/context.js';
+import { ClosePolicy } from './close.js';
+import type { LostTask, Runner } from './failures.js';
+import { faultText } from './faults.js';
+import type { WorkerInfo } from './worker-set.js';
+
+/** One of them. */
+export class Peer implements Runner {
+  readonly worker: WorkerId;
+  readonly connection: number;
+  readonly socket: Socket;
+  readonly lost: LostTask[] = [];
+  /** Known from the end of its connection on. */
+  tasksEnded = 0;
+
+  constructor(worker: WorkerId, connection: number, socket: Socket) {
+    this.worker = worker;
+    this.connection = connection;
+    this.socket = socket;
+  }
+
+  get pid(): undefined {
+    return undefined;
+  }
+}
+
+export interface PeersOwner {
+  /** Bytes arrived, or a peer is gone. */
+  turn(): void;
+  started(peer: Peer): void;
+  exited(peer: Peer): void;
+  refused(address: string, reason: string): void;
+  nextNumber(): WorkerId;
+}
+
+export class Peers {
+  readonly #dispatcher: NativeDispatcher;
+  readonly #owner: PeersOwner;
+  readonly #peers = new Map<number, Peer>();
+  readonly #figures = new Float64Array(4);
+
+  constructor(dispatcher: NativeDispatcher, owner: PeersOwner) {
+    this.#dispatcher = dispatcher;
+    this.#owner = owner;
+  }
+
+  /** Takes over a connection; `rest` has arrived already. */
+  admit(socket: Socket, rest: Buffer): void {
+    const worker = this.#owner.nextNumber();
+    const connection = this.#dispatcher.openForeign(worker);
+    if (connection === 0) {
+      this.#owner.refused(`peer ${worker}`, 'there are too many connections');
+      socket.destroy();
+      return;
+    }
+    const peer = new Peer(worker, connection, socket);
+    this.#peers.set(connection, peer);
+    socket.unref();
+    socket.setNoDelay?.(true);
+    socket.on('data', (chunk: Buffer) => this.#receive(peer, chunk));
+    socket.once('end', () => socket.destroySoon());
+    socket.once('close', () => this.#onClose(peer));
+    this.#owner.started(peer);
+    if (rest.byteLength > 0) this.#receive(peer, rest);
+  }
+
+  find(worker: WorkerId): Peer | undefined {
+    for (const peer of this.#peers.values()) if (peer.worker === worker) return peer;
+    return undefined;
+  }
+
+  /** False when the connection is no peer's. */
+  write(connection: number, bytes: Buffer): boolean {
+    const peer = this.#peers.get(connection);
+    if (peer === undefined) return false;
+    const { socket } = peer;
+    // One that does not read its answers gets no more of them.
+    if (socket.writable && !socket.write(bytes) && !socket.isPaused()) {
+      socket.pause();
+      socket.once('drain', () => socket.resume());
+    }
+    return true;
+  }
+
+  /** It goes on with a task that it cannot be told to stop. */
+  end(worker: WorkerId): void {
+    this.find(worker)?.socket.destroy();
+  }
+
+  info(): WorkerInfo[] {
+    return [...this.#peers.values()].map(({ worker, connection }) => {
+      this.#dispatcher.worker(connection, this.#figures);
+      const [inFlight, window, tasksEnded, averageUs] = this.#figures as unknown as [number, number, number, number];
+      return { worker, pid: undefined, state: 'alive', inFlight, window, tasksEnded, averageRunMs: averageUs / 1000 };
+    });
+  }
+
+  /** Asks all of them to finish; those that run a task may take `grace` for it. */
+  async stop(policy: ClosePolicy, grace: number): Promise<void> {
+    const peers = [...this.#peers.values()];
+    const ends = peers.map((peer) => this.#stopOne(peer, policy, grace));
+    this.#owner.turn();
+    await Promise.all(ends);
+  }
+
+  kill(): void {
+    for (const { socket } of this.#peers.values()) socket.destroy();
+  }
+
+  #stopOne({ connection, socket }: Peer, policy: ClosePolicy, grace: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => {
+      if (socket.closed) resolve();
+      else socket.once('close', resolve);
+    });
+    this.#dispatcher.sendClose(connection, policy !== ClosePolicy.JOIN);
+    const [inFlight] = this.#dispatcher.worker(connection, this.#figures) ? this.#figures : [0];
+    if (policy === ClosePolicy.KILL) socket.destroy();
+    // Behind the turn that writes the request.
+    else queueMicrotask(() => (inFlight === 0 ? socket.destroySoon() : socket.end()));
+    const timer = setTimeout(() => socket.destroy(), grace);
+    return closed.finally(() => clearTimeout(timer));
+  }
+
+  #receive(peer: Peer, chunk: Buffer): void {
+    const fault = this.#dispatcher.receive(peer.connection, chunk);
+    if (fault !== 0) {
+      this.#owner.refused(`peer ${peer.worker}`, `it sent ${faultText(fault)}`);
+      peer.socket.destroy();
+    }
+    this.#owner.turn();
+  }
+
+  #onClose(peer: Peer): void {
+    if (this.#dispatcher.worker(peer.connection, this.#figures)) peer.tasksEnded = this.#figures[2] as number;
+    this.#dispatcher.disconnect(peer.connection);
+    // Its tasks are reported as lost now.
+    this.#owner.turn();
+    this.#peers.delete(peer.connection);
+    this.#owner.exited(peer);
+    this.#owner.turn();
+  }
+}

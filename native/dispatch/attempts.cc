@@ -1,0 +1,243 @@
+// How the attempts of a task end, when another one follows, and what is due at which time.
+
+#include <algorithm>
+
+#include "dispatch/dispatcher.h"
+#include "dispatch/sequence.h"
+
+namespace bosun {
+namespace {
+
+// A task that was told to stop has so long to say how it ended, before its caller is told.
+constexpr std::uint64_t kMomentUs = 100'000;
+
+}  // namespace
+
+// ---- the end of an attempt ------------------------------------------------------
+
+bool Dispatcher::MayRetry(const TaskSlot& slot, std::uint8_t cause) const noexcept {
+  return !dropping_ && slot.Has(cause) && slot.attempt <= slot.max_retries;
+}
+
+void Dispatcher::Hold(std::uint32_t index) noexcept {
+  TaskSlot& slot = slab_[index];
+  // relaxed: the dispatcher owns a task that is in flight.
+  slot.status.store(SlotStatus::kHeld, std::memory_order_relaxed);
+  Move(slot, &Tally::sent, &Tally::held);
+}
+
+void Dispatcher::EndAttempt(Connection& connection, std::uint32_t index, DoneStatus status, ByteSpan payload,
+                            std::uint32_t run_us) noexcept {
+  TaskSlot& slot = slab_[index];
+  ++connection.tasks_ended;
+  runs_.Add(run_us);
+  RecordKind kind = RecordKind::kValue;
+  if (status == DoneStatus::kError) kind = RecordKind::kError;
+  if (status == DoneStatus::kCancelled) kind = RecordKind::kCancelled;
+  std::uint8_t cause = kind == RecordKind::kError ? kFlagRetryError : 0;
+  // The request to stop decided how it ends, whatever the worker had to say by then.
+  if (slot.Has(kFlagStopAsked)) {
+    --connection.stopping;
+    const bool timed_out = slot.Has(kFlagTimedOut);
+    kind = timed_out ? RecordKind::kTimeout : RecordKind::kCancelled;
+    cause = timed_out ? kFlagRetryTimeout : 0;
+    if (status != DoneStatus::kError) payload = {};
+  }
+  if (cause != 0 && MayRetry(slot, cause)) {
+    Record record = RecordOf(index, RecordKind::kRetry, &connection);
+    record.run_us = run_us;
+    completions_.Append(record, payload);
+    Hold(index);
+  } else {
+    Count(slot, &Tally::sent, -1);
+    Settle(index, kind, kind == RecordKind::kTimeout ? ByteSpan{} : payload, &connection, run_us);
+  }
+  if (connection.stopping == 0) {
+    connection.condemned = false;
+  } else if (connection.condemned && connection.in_flight.size() == connection.stopping) {
+    ReportUnresponsive(connection);
+  }
+}
+
+LostOutcome Dispatcher::SettleLost(std::uint32_t index, bool dropped) noexcept {
+  if (!slab_.Has(index)) return LostOutcome::kUnknown;
+  TaskSlot& slot = slab_[index];
+  // relaxed: only this thread holds a task, or ends that.
+  if (slot.status.load(std::memory_order_relaxed) != SlotStatus::kHeld) return LostOutcome::kUnknown;
+  LostOutcome outcome = LostOutcome::kFailed;
+  RecordKind kind = RecordKind::kLost;
+  const bool timed_out = slot.Has(kFlagTimedOut);
+  if (dropped || (slot.Has(kFlagStopAsked) && !timed_out)) {
+    outcome = LostOutcome::kCancelled;
+    kind = RecordKind::kCancelled;
+  } else if (MayRetry(slot, timed_out ? kFlagRetryTimeout : kFlagRetryLost)) {
+    const bool poison = !timed_out && slot.max_crashes > 0 && slot.crashes >= slot.max_crashes;
+    if (!poison) return LostOutcome::kRetry;
+    outcome = LostOutcome::kPoison;
+  } else if (timed_out) {
+    outcome = LostOutcome::kTimedOut;
+    kind = RecordKind::kTimeout;
+  }
+  Count(slot, &Tally::held, -1);
+  Settle(index, kind, {}, nullptr, 0);
+  return outcome;
+}
+
+bool Dispatcher::Retry(std::uint32_t index, std::uint64_t delay_us) noexcept {
+  if (!slab_.Has(index)) return false;
+  TaskSlot& slot = slab_[index];
+  // relaxed, here and below: only this thread holds a task, or ends that.
+  if (slot.status.load(std::memory_order_relaxed) != SlotStatus::kHeld) return false;
+  if (dropping_ || (slot.Has(kFlagStopAsked) && !slot.Has(kFlagTimedOut))) {
+    Count(slot, &Tally::held, -1);
+    Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
+    return true;
+  }
+  ++slot.attempt;
+  ++counts_.retried;
+  slot.flags &= ~(kFlagStopAsked | kFlagTimedOut | kFlagCounted);
+  slot.since_us = now_us_;
+  slot.status.store(SlotStatus::kDelayed, std::memory_order_relaxed);
+  if (delay_us == 0) {
+    Return(index, &Tally::held);
+  } else {
+    SetAlarm(index, AlarmKind::kRetry, now_us_ + delay_us);
+  }
+  return true;
+}
+
+// ---- stopping -------------------------------------------------------------------
+
+void Dispatcher::AskToStop(std::uint32_t index, StopReason reason) noexcept {
+  TaskSlot& slot = slab_[index];
+  Connection* connection = Get(slot.connection);
+  if (connection == nullptr) return;
+  slot.flags |= kFlagStopAsked;
+  ++connection->stopping;
+  // What it has not begun is for workers that are certain to live on.
+  Recall(*connection);
+  SetAlarm(index, AlarmKind::kMoment, now_us_ + std::min(kMomentUs, options_.grace_us));
+  SetAlarm(index, AlarmKind::kPatience, now_us_ + options_.grace_us);
+  if (connection->foreign) return;
+  if (connection->page) {
+    RunLane* lane = connection->page->LaneOf(slot.sequence, options_.concurrency);
+    if (lane != nullptr) lane->Stop(slot.sequence, reason);
+  }
+  std::uint8_t* at = AppendFrame(connection->output, kCancel, kCancelFields);
+  Store(Store(at, slot.sequence), reason);
+  MarkDirty(*connection);
+}
+
+void Dispatcher::ReportUnresponsive(const Connection& connection) noexcept {
+  Record record;
+  record.worker = connection.worker;
+  record.kind = RecordKind::kUnresponsive;
+  completions_.Append(record, {});
+}
+
+// ---- alarms ---------------------------------------------------------------------
+
+bool Dispatcher::IsValid(const Alarm& alarm) noexcept {
+  const TaskSlot& slot = slab_[alarm.slot];
+  if (static_cast<std::uint32_t>(slot.id) != alarm.id || slot.attempt != alarm.attempt) return false;
+  // relaxed: whether a task that waits is about to be popped is seen when its status is changed.
+  const SlotStatus status = slot.status.load(std::memory_order_relaxed);
+  switch (alarm.kind) {
+    case AlarmKind::kDeadline:
+      return status == SlotStatus::kQueued || (status == SlotStatus::kSent && !slot.Has(kFlagStopAsked));
+    case AlarmKind::kTimeout:
+      return status == SlotStatus::kSent && !slot.Has(kFlagStopAsked);
+    case AlarmKind::kMoment:
+    case AlarmKind::kPatience:
+      return status == SlotStatus::kSent && slot.Has(kFlagStopAsked);
+    case AlarmKind::kRetry:
+      return status == SlotStatus::kDelayed;
+  }
+  return false;
+}
+
+void Dispatcher::SetAlarm(std::uint32_t index, AlarmKind kind, std::uint64_t due_us) noexcept {
+  const TaskSlot& slot = slab_[index];
+  alarms_.Push({due_us, index, static_cast<std::uint32_t>(slot.id), slot.attempt, kind},
+               [this](const Alarm& alarm) { return IsValid(alarm); });
+}
+
+void Dispatcher::RingAlarms() noexcept {
+  while (!alarms_.empty()) {
+    // What means nothing any more must not wake anybody.
+    const bool valid = IsValid(alarms_.front());
+    if (valid && alarms_.front().due_us > now_us_) return;
+    const Alarm alarm = alarms_.Pop();
+    if (valid) Ring(alarm);
+  }
+}
+
+void Dispatcher::Ring(const Alarm& alarm) noexcept {
+  TaskSlot& slot = slab_[alarm.slot];
+  switch (alarm.kind) {
+    case AlarmKind::kDeadline:
+      // relaxed: the dispatcher owns a task that is in flight.
+      if (slot.status.load(std::memory_order_relaxed) == SlotStatus::kSent) {
+        if (Connection* connection = Get(slot.connection)) Recall(*connection);
+      }
+      DropQueued(alarm.slot, RecordKind::kDeadline);
+      break;
+    case AlarmKind::kTimeout:
+      RingTimeout(alarm.slot);
+      break;
+    case AlarmKind::kMoment:
+      RingMoment(alarm.slot);
+      break;
+    case AlarmKind::kPatience:
+      RingPatience(alarm.slot);
+      break;
+    case AlarmKind::kRetry:
+      Return(alarm.slot, &Tally::held);
+      break;
+  }
+}
+
+void Dispatcher::RingTimeout(std::uint32_t index) noexcept {
+  TaskSlot& slot = slab_[index];
+  const Connection* connection = Get(slot.connection);
+  if (connection == nullptr) return;
+  const std::uint64_t timeout_us = std::uint64_t{slot.timeout_ms} * 1000;
+  if (connection->page) {
+    if (After(slot.sequence, connection->Claimed())) {
+      // It has not begun, so it cannot be over time before this.
+      SetAlarm(index, AlarmKind::kTimeout, now_us_ + timeout_us);
+      return;
+    }
+    // It has ended: its result is on its way.
+    if (connection->page->ended.Has(slot.sequence)) return;
+    const RunLane* lane = connection->page->LaneOf(slot.sequence, options_.concurrency);
+    const std::uint64_t started = lane == nullptr ? 0 : std::min(lane->started_us(), now_us_);
+    if (started + timeout_us > now_us_) {
+      SetAlarm(index, AlarmKind::kTimeout, started + timeout_us);
+      return;
+    }
+  }
+  slot.flags |= kFlagTimedOut;
+  AskToStop(index, StopReason::kTimeout);
+}
+
+void Dispatcher::RingMoment(std::uint32_t index) noexcept {
+  const TaskSlot& slot = slab_[index];
+  const bool again = slot.Has(kFlagTimedOut) && MayRetry(slot, kFlagRetryTimeout);
+  if (again || slot.ticket == kNoTicket) return;
+  completions_.Append(RecordOf(index, RecordKind::kStopping, Get(slot.connection)), {});
+}
+
+void Dispatcher::RingPatience(std::uint32_t index) noexcept {
+  Connection* connection = Get(slab_[index].connection);
+  if (connection == nullptr) return;
+  // Others that it runs have done nothing wrong: they have as long again.
+  if (!connection->condemned && connection->in_flight.size() > connection->stopping) {
+    connection->condemned = true;
+    SetAlarm(index, AlarmKind::kPatience, now_us_ + options_.grace_us);
+  } else {
+    ReportUnresponsive(*connection);
+  }
+}
+
+}  // namespace bosun

@@ -1,0 +1,81 @@
+// A queue that is full, an inbox that nobody reads, and workers that all schedule at once.
+
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ManagerClosedError, QueueFullError, Task } from '../lib/index.js';
+import { Tree } from './fixtures/limit-tasks.js';
+import { makeManager, makeNotes } from './fixtures/scene.js';
+
+const MODULE = new URL('./fixtures/limit-tasks.js', import.meta.url);
+const target = (name: string) => ({ module: MODULE, export: name });
+const FULL = { name: 'QueueFullError', code: 'ERR_BOSUN_QUEUE_FULL' };
+
+describe('maxQueue', () => {
+  test('refuses what is above it by a named error, and takes it again when there is room', async (t) => {
+    const manager = makeManager(t, { maxQueue: 3, prefetch: 1 });
+    await manager.ready();
+    const busy = manager.run(target('holdFor'), [100]);
+    // What a worker can take at once is not waiting.
+    const fitting = [1, 2, 3].map(() => manager.run(target('holdFor'), [0]));
+    await assert.rejects(manager.run(target('holdFor'), [0]), (error) => error instanceof QueueFullError);
+    assert.throws(() => manager.schedule(Task.from(MODULE, 'holdFor', [0])), FULL);
+    assert.equal(manager.stats().tasks.accepted, 4);
+    await Promise.all([busy, ...fitting]);
+    assert.ok(await manager.run(target('holdFor'), [0]));
+  });
+
+  test('with room() makes a producer go at the workers’ pace', async (t) => {
+    const manager = makeManager(t, { maxQueue: 10, workers: 2 });
+    let most = 0;
+    const tasks: Promise<unknown>[] = [];
+    for (let i = 0; i < 500; i++) {
+      await manager.room();
+      tasks.push(manager.run(target('storeNow')));
+      most = Math.max(most, manager.stats().tasks.waiting);
+    }
+    await Promise.all(tasks);
+    assert.ok(most <= 10, `${most} waited`);
+  });
+
+  test("whenFull: 'wait' keeps them outside, in order, and all of them run", async (t) => {
+    const manager = makeManager(t, { maxQueue: 2, whenFull: 'wait', prefetch: 1 });
+    const notes = await makeNotes(t);
+    await manager.ready();
+    const tasks = Array.from({ length: 50 }, (_, i) => manager.run(target('note'), [notes.file, `${i}`]));
+    const { waiting, outside } = manager.stats().tasks;
+    assert.ok(waiting <= 2 && outside >= 40, `${waiting} in the queue, ${outside} outside`);
+    assert.equal(manager.tasksLeft, 50);
+    await Promise.all(tasks);
+    assert.deepEqual(
+      notes.lines(),
+      Array.from({ length: 50 }, (_, i) => `${i}`),
+    );
+  });
+
+  test("whenFull: 'wait': a task outside can be cancelled, and is dropped by close()", async (t) => {
+    const manager = makeManager(t, { maxQueue: 1, whenFull: 'wait', prefetch: 1 });
+    await manager.ready();
+    void manager.run(target('holdFor'), [100]).catch(() => {});
+    void manager.run(target('holdFor'), [0]).catch(() => {});
+    const controller = new AbortController();
+    const cancelled = manager.run(target('holdFor'), [0], { signal: controller.signal });
+    const dropped = manager.schedule(Task.from(MODULE, 'holdFor', [0]));
+    assert.equal(manager.stats().tasks.outside, 2);
+    controller.abort('no');
+    await assert.rejects(cancelled, (error) => error === 'no');
+    const room = manager.room();
+    const closing = manager.close('cancel');
+    await assert.rejects(dropped.result, { code: 'ERR_BOSUN_CANCELLED' });
+    await assert.rejects(room, ManagerClosedError);
+    await closing;
+    assert.equal(manager.tasksLeft, 0);
+  });
+
+  test('binds the owner only: workers that all schedule at once never wait for each other', async (t) => {
+    const manager = makeManager(t, { maxQueue: 1, workers: 2, minWorkers: 2, inboxHighWaterMark: 1 });
+    manager.schedule(new Tree(6, 3));
+    let messages = 0;
+    for await (const message of manager.messages()) messages += message as number;
+    assert.equal(messages, (3 ** 7 - 1) / 2);
+  });
+});
