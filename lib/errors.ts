@@ -133,6 +133,8 @@ export interface LossDetails extends ExitDetails {
   readonly finished?: boolean | undefined;
   /** The last lines of what the worker wrote to its standard error, at most 4 KiB. */
   readonly stderrTail?: string | undefined;
+  /** Why the manager made it end, if it did; part of the message. */
+  readonly reason?: string | undefined;
 }
 
 /**

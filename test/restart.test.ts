@@ -32,7 +32,7 @@ describe('the restart limit', () => {
       assert.equal(error.code, START.code);
       assert.match(error.message, /^3 workers within 10000 ms could not be set up/);
       assert.match(error.message, /broken on import/);
-      assert.match(error.message, /run its set-up by itself: node file:/);
+      assert.ok(error.message.endsWith(`run its set-up by itself: node ${module}`), error.message);
       assert.equal((error.cause as Error).message, 'broken on import');
       return true;
     });
@@ -56,6 +56,12 @@ describe('the restart limit', () => {
       (outcomes[4] as PromiseRejectedResult).reason.message,
       /^2 workers within 10000 ms died before they had ended a task, .* ended with exit code 9/,
     );
+  });
+
+  test('quotes the error that a worker died of, not the stack below it', async (t) => {
+    const manager = makeManager(t, { restart: { max: 0 } });
+    await assert.rejects(manager.run({ module: TASKS, export: 'throwLater' }), WorkerLostError);
+    await assert.rejects(manager.ready(), /had said: [^]*Error: thrown in a timer$/);
   });
 
   test('says what a worker said last', async (t) => {
@@ -130,7 +136,11 @@ describe('a worker that is stopped', { skip: isLinux ? false : 'only Linux tells
     const behind = [1, 2, 3].map((i) => manager.run({ module: TASKS, export: 'echo' }, [i]));
     await notes.line('begin 1');
     process.kill(manager.workers[0]?.pid as number, 'SIGSTOP');
-    await assert.rejects(running, { code: 'ERR_BOSUN_WORKER_LOST', exitSignal: 'SIGKILL' });
+    await assert.rejects(running, (error: WorkerLostError) => {
+      assert.deepEqual([error.code, error.exitSignal], ['ERR_BOSUN_WORKER_LOST', 'SIGKILL']);
+      assert.match(error.message, /SIGKILL \(it had been stopped for 150 ms\) while it ran/);
+      return true;
+    });
     assert.deepEqual(await Promise.all(behind), [1, 2, 3]);
   });
 

@@ -1,16 +1,7 @@
 // What goes on inside a ProcessManager: the turn, in which tasks go out and come back, and what starts and ends it.
 
 import type { EventEmitter } from 'node:events';
-import { describe } from '../describe.js';
-import {
-  AddressInUseError,
-  type BosunError,
-  CancellationError,
-  ListenError,
-  type LossDetails,
-  ManagerClosedError,
-  QueueFullError,
-} from '../errors.js';
+import { type BosunError, CancellationError, type LossDetails, ManagerClosedError } from '../errors.js';
 import { type NativeDispatcher, native } from '../native.js';
 import type { WorkerId } from '../task/context.js';
 import { decodeFailure } from '../wire/failure.js';
@@ -18,29 +9,25 @@ import { announce, isAnnounced, listensToTasks } from './announce.js';
 import { ClosePolicy, type CloseReport } from './close.js';
 import type { ProcessManagerEvents } from './events.js';
 import type { Runner } from './failures.js';
+import { Gateway } from './gateway.js';
 import { Inbox } from './inbox.js';
+import { Intake } from './intake.js';
 import { KeepAlive } from './keep-alive.js';
-import { type ListenAddress, Listener } from './listener.js';
+import type { ListenAddress } from './listener.js';
 import type { Member } from './member.js';
 import type { MessageReader } from './message-reader.js';
 import type { ManagerSettings } from './options.js';
-import { Peers } from './peers.js';
+import { Readiness } from './readiness.js';
 import { type DispatchRecord, RECORD, RecordReader } from './records.js';
 import { Settlement } from './settlement.js';
 import { Shutdown } from './shutdown.js';
 import { CountReader, type ManagerStats } from './stats.js';
 import { type Submission, Submissions } from './submissions.js';
-import { WaitingRoom } from './waiting-room.js';
+import { WakeTimer } from './wake-timer.js';
 import { type WorkerInfo, WorkerSet } from './worker-set.js';
 
 /** A worker may keep tasks behind the one that it runs for this long before they are taken back. */
 const STUCK_MS = 2;
-
-/** As in native/dispatch/dispatcher.h: no such task, or it has ended. */
-const CANCEL_UNKNOWN = 0;
-
-/** Node.js timers take no longer delays. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /** Tasks that are collected before they are handed over; a long loop of `run` must not hold the workers up. */
 const TURN_TASKS = 512;
@@ -57,26 +44,21 @@ export class Engine {
   readonly #settlement: Settlement;
   readonly #shutdown: Shutdown;
   readonly #keepAlive = new KeepAlive();
-  readonly #waitingRoom = new WaitingRoom();
-  readonly #listener: Listener | undefined;
-  readonly peers: Peers;
+  readonly #intake: Intake;
+  readonly #gateway: Gateway;
+  readonly #readiness: Readiness;
+  readonly #wakeTimer = new WakeTimer(() => this.#turn());
   readonly workers: WorkerSet;
 
   #turnQueued = false;
   #inTurn = false;
   #reporting = false;
   #stuckTimer: NodeJS.Timeout | undefined;
-  /** Fires when a deadline, a time-out, an attempt or the end of patience is due. */
-  #dueTimer: NodeJS.Timeout | undefined;
-  #dueAt = Number.POSITIVE_INFINITY;
   /** False while this process is kept up. */
   #wasIdle = true;
   /** True from the first task on until `drain`. */
   #hadTasks = false;
   #failure: BosunError | undefined;
-  /** False while the listening socket is being opened. */
-  #listens: boolean;
-  #readyWaiters: { resolve(): void; reject(reason: Error): void }[] = [];
 
   /** Starts the first workers. */
   constructor(settings: ManagerSettings, events: EventEmitter<ProcessManagerEvents>) {
@@ -104,7 +86,6 @@ export class Engine {
       troubled: (error, retryMs) => announce(events, 'worker:error', { error, retryMs }),
       failed: (error) => this.#onFailed(error),
     });
-    this.peers = this.#makePeers();
     this.#settlement = new Settlement({
       dispatcher: this.#dispatcher,
       submissions: this.#submissions,
@@ -118,8 +99,18 @@ export class Engine {
     });
     this.#shutdown = this.#makeShutdown();
     settings.signal?.addEventListener('abort', this.#onAbort);
-    this.#listener = this.#openListener();
-    this.#listens = this.#listener === undefined;
+    this.#intake = new Intake({
+      dispatcher: this.#dispatcher,
+      submissions: this.#submissions,
+      settlement: this.#settlement,
+      counts: this.#counts,
+      maxQueue,
+      waitsWhenFull: settings.waitsWhenFull,
+      turn: () => this.#turn(),
+      requestTurn: () => this.#requestTurn(),
+    });
+    this.#gateway = this.#makeGateway();
+    this.#readiness = new Readiness(() => this.#gateway.isOpen && this.workers.alive >= settings.minWorkers);
     this.workers.grow(settings.minWorkers);
     this.#requestTurn();
   }
@@ -127,7 +118,7 @@ export class Engine {
   // ---- what the manager asks for ------------------------------------------------
 
   get tasksLeft(): number {
-    return this.#counts.refresh().left + this.#submissions.pending + this.#waitingRoom.size;
+    return this.#counts.refresh().left + this.#submissions.pending + this.#intake.outside;
   }
 
   /** The number that the next task will have. */
@@ -136,7 +127,7 @@ export class Engine {
   }
 
   get address(): ListenAddress | undefined {
-    return this.#listener?.address;
+    return this.#gateway.address;
   }
 
   /** @throws ManagerClosedError, or the error for which it has given up. */
@@ -145,63 +136,27 @@ export class Engine {
     if (this.#shutdown.policy !== undefined) throw new ManagerClosedError();
   }
 
-  /**
-   * Takes a task; the payload is copied. Returns its ticket.
-   *
-   * @throws QueueFullError (ERR_BOSUN_QUEUE_FULL) when there is no room and tasks do not wait for it.
-   * @throws the reason of a signal that is aborted already; nothing was taken then.
-   */
+  /** Takes a task, see Intake. Returns its ticket. */
   submit(submission: Submission, signal: AbortSignal | undefined): number {
-    signal?.throwIfAborted();
-    const hasRoom = this.#hasRoom();
-    if (!hasRoom && !this.#settings.waitsWhenFull) throw new QueueFullError();
-    const { waiter, name, level, policy } = submission;
-    const ticket = this.#submissions.add(waiter, name);
-    const id = this.#submissions.lastId;
-    if (hasRoom) this.#submissions.write(ticket, id, submission);
-    else this.#waitingRoom.enter({ ticket, id, submission });
-    if (policy.backoff !== undefined) this.#settlement.useBackoff(ticket, policy.backoff);
-    if (signal !== undefined) this.#settlement.signals.watch(signal, ticket);
+    const ticket = this.#intake.take(submission, signal);
     this.#hadTasks = true;
     if (this.#wasIdle) this.#holdProcess();
-    if (isAnnounced(this.#events, 'task:queued')) announce(this.#events, 'task:queued', { id, name, priority: level });
+    if (isAnnounced(this.#events, 'task:queued')) {
+      const { name, level: priority } = submission;
+      announce(this.#events, 'task:queued', { id: this.#submissions.lastId, name, priority });
+    }
     if (this.#submissions.pending >= TURN_TASKS || this.#submissions.pendingBytes >= TURN_BYTES) this.#turn();
     else this.#requestTurn();
     return ticket;
   }
 
-  /** Nobody overtakes those who wait for room already. */
-  #hasRoom(): boolean {
-    const { maxQueue } = this.#settings;
-    if (maxQueue === Number.POSITIVE_INFINITY) return true;
-    if (this.#waitingRoom.size > 0) return false;
-    if (this.#fits()) return true;
-    // What workers can take now is not waiting.
-    this.#turn();
-    return this.#fits();
-  }
-
-  #fits(): boolean {
-    return this.#counts.refresh().get('waiting') + this.#submissions.pending < this.#settings.maxQueue;
-  }
-
   /** Resolves when a task would be accepted at once. */
   room(): Promise<void> {
-    return this.#hasRoom() ? Promise.resolve() : this.#waitingRoom.room();
+    return this.#intake.room();
   }
 
   /** @param error what the task is to reject with. */
-  readonly cancel = (ticket: number, error: unknown): void => {
-    if (this.#waitingRoom.leave(ticket)) {
-      this.#settlement.dropOutside(ticket, error);
-      this.#requestTurn();
-      return;
-    }
-    this.#submissions.flush();
-    // One that has ended already, though it has not been read yet, ends as it did.
-    if (this.#dispatcher.cancel(ticket) !== CANCEL_UNKNOWN) this.#settlement.cancelled(ticket, error);
-    this.#requestTurn();
-  };
+  readonly cancel = (ticket: number, error: unknown): void => this.#intake.cancel(ticket, error);
 
   /** Puts a message into the inbox. */
   post(message: Uint8Array): void {
@@ -217,25 +172,19 @@ export class Engine {
   ready(): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     if (this.#shutdown.policy !== undefined) return Promise.reject(new ManagerClosedError());
-    if (this.#isReady()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      this.#readyWaiters.push({ resolve, reject });
-      this.#holdProcess();
-    });
-  }
-
-  #isReady(): boolean {
-    return this.#listens && this.workers.alive >= this.#settings.minWorkers;
+    const ready = this.#readiness.wait();
+    if (this.#readiness.isAwaited) this.#holdProcess();
+    return ready;
   }
 
   /** @param reset begin the histograms anew. */
   stats(reset = false): ManagerStats {
     this.#submissions.flush();
-    return this.#counts.refresh().stats(this.#waitingRoom.size, this.#inbox.discarded, this.info(), reset);
+    return this.#counts.refresh().stats(this.#intake.outside, this.#inbox.discarded, this.info(), reset);
   }
 
   info(): WorkerInfo[] {
-    return [...this.workers.info(), ...this.peers.info()];
+    return [...this.workers.info(), ...this.#gateway.peers.info()];
   }
 
   close(policy: ClosePolicy, timeout: number | undefined): Promise<CloseReport> {
@@ -269,7 +218,7 @@ export class Engine {
     try {
       this.#setReports(listensToTasks(this.#events));
       this.#submissions.flush();
-      this.#wakeWithin(this.#dispatcher.turn(this.#write));
+      this.#wakeTimer.within(this.#dispatcher.turn(this.#write));
       for (let record = this.#completions.next(); record !== undefined; record = this.#completions.next()) {
         this.#onRecord(record);
       }
@@ -283,24 +232,8 @@ export class Engine {
   }
 
   readonly #write = (connection: number, bytes: Buffer): void => {
-    if (!this.workers.write(connection, bytes)) this.peers.write(connection, bytes);
+    if (!this.workers.write(connection, bytes)) this.#gateway.peers.write(connection, bytes);
   };
-
-  /** One timer for everything that is due at some time. @param ms until the next turn at the latest; -1 for never. */
-  #wakeWithin(ms: number): void {
-    if (ms < 0) return;
-    const at = performance.now() + Math.min(ms, MAX_TIMER_MS);
-    if (at >= this.#dueAt) return;
-    clearTimeout(this.#dueTimer);
-    this.#dueAt = at;
-    this.#dueTimer = setTimeout(
-      () => {
-        this.#dueAt = Number.POSITIVE_INFINITY;
-        this.#turn();
-      },
-      Math.min(ms, MAX_TIMER_MS),
-    ).unref();
-  }
 
   /** The ends of tasks that workers scheduled are reported only while somebody listens. */
   #setReports(on: boolean): void {
@@ -310,19 +243,11 @@ export class Engine {
   }
 
   #afterTurn(): void {
-    if (this.#settings.maxQueue !== Number.POSITIVE_INFINITY) {
-      this.#waitingRoom.admit(
-        () => this.#fits(),
-        ({ ticket, id, submission }) => {
-          this.#submissions.write(ticket, id, submission);
-          this.#requestTurn();
-        },
-      );
-    }
+    this.#intake.admit();
     const counts = this.#counts.refresh();
-    const left = counts.left + this.#submissions.pending + this.#waitingRoom.size;
+    const left = counts.left + this.#submissions.pending + this.#intake.outside;
     if (left === 0) {
-      if (!this.#wasIdle && this.#readyWaiters.length === 0 && this.#shutdown.policy === undefined) {
+      if (!this.#wasIdle && !this.#readiness.isAwaited && this.#shutdown.policy === undefined) {
         this.#wasIdle = true;
         this.#keepAlive.set(false);
       }
@@ -376,7 +301,7 @@ export class Engine {
         break;
       case RECORD.UNRESPONSIVE:
         this.workers.end(record.worker);
-        this.peers.end(record.worker);
+        this.#gateway.peers.end(record.worker);
         break;
       default:
         this.#settlement.end(record);
@@ -392,14 +317,6 @@ export class Engine {
     return new CancellationError('the task was dropped: its manager was closed', options);
   }
 
-  /** Nothing waits any more, wherever it waited. */
-  #drop(): void {
-    this.#submissions.flush();
-    this.#dispatcher.drop();
-    for (const { ticket } of this.#waitingRoom.clear()) this.#settlement.dropOutside(ticket, this.#dropReason());
-    this.#requestTurn();
-  }
-
   readonly #onAbort = (): void => {
     void this.close(ClosePolicy.CANCEL, undefined);
   };
@@ -407,25 +324,22 @@ export class Engine {
   // ---- workers ------------------------------------------------------------------
 
   #onStarted(member: Member): void {
-    this.#tellReady();
+    this.#readiness.tell();
     announce(this.#events, 'worker:start', { worker: member.worker, pid: member.pid });
   }
 
   #onLost(member: Member, exit: LossDetails): void {
-    const { worker, pid, lost, wasReady, wasEnded } = member;
-    const wasIdle = lost.length === 0 && wasReady && !wasEnded && this.#shutdown.policy === undefined;
+    const { worker, pid, lost, wasReady } = member;
+    const wasIdle = lost.length === 0 && wasReady && this.#shutdown.policy === undefined;
     // Of one that ran tasks they tell; of this one nobody would.
     if (wasIdle && !isAnnounced(this.#events, 'worker:exit')) {
-      const how = exit.exitSignal ?? `exit code ${exit.exitCode}`;
+      const why = exit.reason === undefined ? '' : ` (${exit.reason})`;
+      const how = `${exit.exitSignal ?? `exit code ${exit.exitCode}`}${why}`;
       process.emitWarning(`worker ${worker} (pid ${pid}) ended with ${how} while it had nothing to do`, {
         code: 'BOSUN_W006',
       });
     }
     this.#settlement.lose(member, exit);
-  }
-
-  #tellReady(): void {
-    if (this.#isReady()) for (const { resolve } of this.#readyWaiters.splice(0)) resolve();
   }
 
   #onExited({ worker, pid, tasksEnded }: Runner & { readonly tasksEnded: number }, exit: LossDetails): void {
@@ -436,21 +350,26 @@ export class Engine {
 
   #onFailed(error: BosunError): void {
     this.#failure = error;
-    for (const { reject } of this.#readyWaiters.splice(0)) reject(error);
-    this.#drop();
+    this.#readiness.fail(error);
+    this.#intake.drop(error);
     this.#inbox.end(error);
   }
 
   #runner(worker: WorkerId): Runner | undefined {
-    return this.workers.find(worker) ?? this.peers.find(worker);
+    return this.workers.find(worker) ?? this.#gateway.peers.find(worker);
   }
 
   // ---- peers --------------------------------------------------------------------
 
-  #makePeers(): Peers {
-    return new Peers(this.#dispatcher, {
+  #makeGateway(): Gateway {
+    return new Gateway(this.#settings.listen, this.#dispatcher, {
       turn: () => this.#turn(),
       nextNumber: () => this.workers.nextNumber(),
+      opened: () => this.#readiness.tell(),
+      failed: (error) => {
+        this.workers.kill();
+        this.#onFailed(error);
+      },
       started: ({ worker }) => announce(this.#events, 'worker:start', { worker, pid: undefined }),
       refused: (address, reason) => this.#onRefused(address, reason),
       exited: (peer) => {
@@ -459,28 +378,6 @@ export class Engine {
         this.#onExited(peer, exit);
       },
     });
-  }
-
-  #openListener(): Listener | undefined {
-    const { listen } = this.#settings;
-    if (listen === undefined) return undefined;
-    const listener = new Listener(listen, {
-      admit: (socket, rest) => this.peers.admit(socket, rest),
-      refused: (address, reason) => this.#onRefused(address, reason),
-    });
-    listener.open().then(
-      () => {
-        this.#listens = true;
-        this.#tellReady();
-      },
-      (error: unknown) => {
-        if (this.#shutdown.policy !== undefined) return;
-        const text = `the manager cannot listen: ${describe(error)}`;
-        this.workers.kill();
-        this.#onFailed(error instanceof AddressInUseError ? error : new ListenError(text, { cause: error }));
-      },
-    );
-    return listener;
   }
 
   #onRefused(address: string, reason: string): void {
@@ -495,24 +392,19 @@ export class Engine {
       grace: this.#settings.grace,
       begin: () => {
         this.#holdProcess();
-        const closed = new ManagerClosedError('the manager was closed before its workers were ready');
-        for (const { reject } of this.#readyWaiters.splice(0)) reject(closed);
+        this.#readiness.fail(new ManagerClosedError('the manager was closed before its workers were ready'));
         this.#dispatcher.acknowledgeAll();
       },
       tasksLeft: () => this.tasksLeft,
-      drop: () => this.#drop(),
+      drop: () => this.#intake.drop(this.#dropReason()),
       endReaders: () => this.#inbox.end(),
       stopWorkers: async (policy, grace) => {
-        const [exits] = await Promise.all([
-          this.workers.stop(policy, grace),
-          this.peers.stop(policy, grace),
-          this.#listener?.close(),
-        ]);
+        const [exits] = await Promise.all([this.workers.stop(policy, grace), this.#gateway.stop(policy, grace)]);
         return exits;
       },
       killWorkers: () => {
         this.workers.kill();
-        this.peers.kill();
+        this.#gateway.peers.kill();
       },
       finish: () => this.#finish(),
     });
@@ -521,7 +413,7 @@ export class Engine {
   #finish(): Omit<CloseReport, 'policy' | 'workers' | 'durationMs'> {
     this.#turn();
     clearTimeout(this.#stuckTimer);
-    clearTimeout(this.#dueTimer);
+    this.#wakeTimer.close();
     this.#settings.signal?.removeEventListener('abort', this.#onAbort);
     this.#keepAlive.close();
     // An open iterator of a JOIN keeps what it has not read; nothing comes behind it.

@@ -84,9 +84,10 @@ export function carriedName({ bytes, start, end, foreign }: DispatchRecord): str
   return specName(decodePayload(bytes, start, end) as TaskSpec);
 }
 
-function endOf(worker: number, pid: number | undefined, { exitCode, exitSignal }: ExitDetails): string {
+function endOf(worker: number, pid: number | undefined, { exitCode, exitSignal, reason }: LossDetails): string {
   const how = exitSignal === null ? `exited with code ${exitCode}` : `was ended by ${exitSignal}`;
-  return `${where(worker, pid)} ${how}`;
+  const why = reason === undefined ? '' : ` (${reason})`;
+  return `${where(worker, pid)} ${how}${why}`;
 }
 
 function where(worker: number, pid: number | undefined): string {

@@ -35,8 +35,8 @@ export class Member implements Runner {
   tasksEnded = 0;
   /** True from its report that it is set up. */
   wasReady = false;
-  /** True when the manager made it end, for what a task did. */
-  wasEnded = false;
+  /** Why the manager made it end, if it did. */
+  endReason: string | undefined;
   /** Resolves when the process has exited and every byte of its socket was taken. */
   readonly gone: Promise<LossDetails>;
   /** What it writes to its standard error, unless that is a log file. */
@@ -127,7 +127,7 @@ export class Member implements Runner {
     await Promise.all([closed, Promise.race([tail?.ended, late])]);
     clearTimeout(timer);
     tail?.close();
-    return { ...exit, stderrTail: tail?.text ?? this.#logTail() };
+    return { ...exit, reason: this.endReason, stderrTail: tail?.text ?? this.#logTail() };
   }
 
   #openTail(): number {

@@ -2,7 +2,14 @@
 
 import type { EventEmitter } from 'node:events';
 import { describe } from '../describe.js';
-import { CancellationError, type ExitDetails, type LossDetails, QueueFullError, WorkerException } from '../errors.js';
+import {
+  CancellationError,
+  DeadlineError,
+  type ExitDetails,
+  type LossDetails,
+  QueueFullError,
+  WorkerException,
+} from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import { defaultBackoff } from '../task/policy.js';
 import { decodePayload } from '../wire/payload.js';
@@ -208,7 +215,8 @@ export class Settlement {
       waiter('error' in outcome ? Promise.reject(error) : outcome.value);
       return;
     }
-    if (error instanceof WorkerException) {
+    // These have a place in the inbox as well.
+    if (error instanceof WorkerException || error instanceof DeadlineError) {
       if (id !== undefined) this.#parts.inbox.know(id, error);
       if (!waiter.isWatched) this.#unseen ??= error;
     }

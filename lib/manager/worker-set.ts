@@ -1,5 +1,6 @@
 // The local workers of one manager: started on demand, replaced when they die, stopped together.
 
+import { fileURLToPath } from 'node:url';
 import { type LossDetails, WorkerStartError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import type { WorkerId } from '../task/context.js';
@@ -177,7 +178,12 @@ export class WorkerSet {
     member.life.on('suspended', (isSuspended) => {
       this.#dispatcher.suspend(member.connection, isSuspended);
       clearTimeout(patience);
-      if (isSuspended) patience = setTimeout(() => void member.life.kill(), this.#settings.grace).unref();
+      const { grace } = this.#settings;
+      const giveUp = () => {
+        member.endReason = `it had been stopped for ${grace} ms`;
+        void member.life.kill();
+      };
+      if (isSuspended) patience = setTimeout(giveUp, grace).unref();
       this.#owner.turn();
     });
     void member.gone.then(() => clearTimeout(patience));
@@ -196,7 +202,7 @@ export class WorkerSet {
   end(worker: WorkerId): void {
     const member = this.find(worker);
     if (member === undefined) return;
-    member.wasEnded = true;
+    member.endReason = `it went on with a task that it was told to stop, for ${this.#settings.grace} ms`;
     void member.life.stop(() => {}, { grace: 0 });
   }
 
@@ -220,7 +226,7 @@ export class WorkerSet {
 
   #judge(member: Member, exit: LossDetails): void {
     const { spawnError } = member.life;
-    if (this.#stopping || member.wasEnded) return;
+    if (this.#stopping || member.endReason !== undefined) return;
     if (isRefusal(spawnError)) {
       this.#onRefused(spawnError);
       return;
@@ -274,7 +280,7 @@ export class WorkerSet {
     const { setup, restart } = this.#settings;
     const many = `${this.#deaths.length} workers within ${restart.within} ms`;
     const how = wasReady ? 'died before they had ended a task' : 'could not be set up';
-    const advice = setup === undefined ? '' : `. To see why, run its set-up by itself: node ${setup.module}`;
+    const advice = setup === undefined ? '' : `. To see why, run its set-up by itself: node ${pathOf(setup.module)}`;
     const message = `${many} ${how}, and the manager has given up; the last: ${last}${wasReady ? '' : advice}`;
     this.#owner.failed(new WorkerStartError(message, { cause }));
   }
@@ -313,10 +319,21 @@ function isRefusal(error: unknown): error is Error {
   return error instanceof Error && REFUSALS.has((error as NodeJS.ErrnoException).code ?? '');
 }
 
+/** What a shell can start. */
+function pathOf(module: string): string {
+  return module.startsWith('file:') ? fileURLToPath(module) : module;
+}
+
+/** The last lines that say something; a stack alone does not. */
+function lastWords(stderr: string): string {
+  const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !/^\s+at |^Node\.js v/.test(line));
+  return lines.slice(-LAST_LINES).join('\n');
+}
+
 function describeDeath({ worker, pid, life, wasReady }: Member, { exitCode, exitSignal, stderrTail }: LossDetails) {
   if (pid === undefined) return `worker ${worker} could not be started${life.spawnError ? '' : ' for no known reason'}`;
   const how = exitSignal ?? `exit code ${exitCode}`;
   const when = wasReady ? '' : ' before it was set up';
-  const said = stderrTail ? `, after it had said: ${stderrTail.split('\n').slice(-LAST_LINES).join('\n')}` : '';
+  const said = stderrTail ? `, after it had said: ${lastWords(stderrTail)}` : '';
   return `worker ${worker} (pid ${pid}) ended with ${how}${when}${said}`;
 }

@@ -27,7 +27,7 @@ export interface RetryPolicy {
 /** The limits of a task, as users give them. */
 export interface LimitOptions {
   /**
-   * Milliseconds that one run may take. Then the task is told to stop, and the caller gets a TimeoutError at once; a task
+   * Milliseconds that one run may take, the import of its module included. Then the task is told to stop, and the caller gets a TimeoutError at once; a task
    * that goes on for longer than the manager's `grace` costs its worker.
    */
   readonly timeout?: number | undefined;
