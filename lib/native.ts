@@ -44,6 +44,8 @@ export interface NativeDispatcher {
   retry(slot: number, delayMs: number): boolean;
   /** A connection for a peer that has been let in; 0 when there are too many. */
   openForeign(worker: number): number;
+  /** The limits of tasks that peers schedule. */
+  setForeignPolicy(timeoutMs: number, deadlineMs: number, maxRetries: number, maxCrashes: number, flags: number): void;
   suspend(connection: number, suspended: boolean): void;
   open(
     worker: number,

@@ -355,6 +355,15 @@ describe('bosun map', () => {
     assert.equal(stderr, 'bosun: input 2 "bad1": TypeError: no bad1\nbosun: input 4 "bad2": TypeError: no bad2\n');
   });
 
+  test('takes limits: --timeout, --retries and --concurrency', async (t) => {
+    const options = ['-w', '1', '-c', '2', '-t', '1000', '-r', '2'];
+    const { code, stdout, stderr } = await bosun(t, 'map', ...options, `${FUNCTIONS}#third`, 'a');
+    assert.deepEqual([code, jsonLines(stdout)], [0, [[3, 1]]], stderr);
+    const short = await bosun(t, 'map', '-t', '300', '-r', '1', `${FUNCTIONS}#third`, 'a');
+    assert.equal(short.code, 1);
+    assert.match(short.stderr, /task 1 'third' ran for longer than its timeout/);
+  });
+
   test('prints inputs, failures and the summary with --json', async (t) => {
     const { code, stdout, stderr } = await bosun(t, 'map', '-k', '--json', `${FUNCTIONS}#failOnBad`, 'a', 'bad', 'b');
     assert.equal(code, 1);

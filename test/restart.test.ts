@@ -61,7 +61,7 @@ describe('the restart limit', () => {
   test('quotes the error that a worker died of, not the stack below it', async (t) => {
     const manager = makeManager(t, { restart: { max: 0 } });
     await assert.rejects(manager.run({ module: TASKS, export: 'throwLater' }), WorkerLostError);
-    await assert.rejects(manager.ready(), /had said: [^]*Error: thrown in a timer$/);
+    await assert.rejects(manager.ready(), /had said: .*Error: thrown in a timer$/s);
   });
 
   test('says what a worker said last', async (t) => {

@@ -19,6 +19,9 @@ import { type Moment, Tally } from './tally.js';
 /** Options of every command, as commander names them. */
 export interface CommonOptions {
   readonly workers?: number;
+  readonly concurrency?: number;
+  readonly timeout?: number;
+  readonly retries?: number;
   readonly setup?: string;
   readonly logDirectory?: string;
   readonly json?: boolean;
@@ -163,13 +166,17 @@ export class Job {
   }
 }
 
-function managerOptions({ workers, setup, logDirectory }: CommonOptions): ProcessManagerOptions {
+function managerOptions(options: CommonOptions): ProcessManagerOptions {
+  const { workers, concurrency, timeout, retries, setup, logDirectory } = options;
   const target = setup === undefined ? undefined : splitTarget(setup);
   if (logDirectory !== undefined) mkdirSync(logDirectory, { recursive: true });
   return {
     // Standard output has a format.
     stdout: 'stderr',
     ...(workers !== undefined && { workers }),
+    ...(concurrency !== undefined && { concurrency }),
+    ...(timeout !== undefined && { timeout }),
+    ...(retries !== undefined && { retry: { max: retries, on: ['lost', 'error', 'timeout'] } }),
     ...(target !== undefined && { setup: { module: locate(target.module), export: target.exportName } }),
     ...(logDirectory !== undefined && { logDirectory }),
   };

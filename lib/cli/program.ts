@@ -108,6 +108,9 @@ const DASH_HINT = ' (arguments that begin with a dash come behind --)';
 function withCommonOptions(command: Command): void {
   command
     .option('-w, --workers <n>', 'the most processes at a time (default: twice the cores)', wholeNumber)
+    .option('-c, --concurrency <n>', 'tasks that a process runs at once (default: 1)', wholeNumber)
+    .option('-t, --timeout <ms>', 'how long a task may take (default: no limit)', wholeNumber)
+    .option('-r, --retries <n>', 'how often a failed task is run again, a while later (default: 0)', wholeNumber)
     .option('--setup <module[#export]>', 'called in each worker before its first task; extends ctx.session')
     .option('--log-directory <path>', 'one log file per worker there, worker-<n>.log')
     .option('--json', 'for programs: failures and the summary as JSON on standard error, no progress')

@@ -362,10 +362,14 @@ export class Engine {
   // ---- peers --------------------------------------------------------------------
 
   #makeGateway(): Gateway {
-    return new Gateway(this.#settings.listen, this.#dispatcher, {
+    return new Gateway(this.#settings, this.#dispatcher, {
       turn: () => this.#turn(),
       nextNumber: () => this.workers.nextNumber(),
-      opened: () => this.#readiness.tell(),
+      opened: () => {
+        this.#readiness.tell();
+        // Without workers nothing else happens that would let an idle process end.
+        this.#requestTurn();
+      },
       failed: (error) => {
         this.workers.kill();
         this.#onFailed(error);

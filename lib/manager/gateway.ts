@@ -4,8 +4,8 @@ import { describe } from '../describe.js';
 import { AddressInUseError, type BosunError, ListenError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import type { ClosePolicy } from './close.js';
-import type { ListenSettings } from './listen-options.js';
 import { type ListenAddress, Listener } from './listener.js';
+import type { ManagerSettings } from './options.js';
 import { Peers, type PeersOwner } from './peers.js';
 
 export interface GatewayOwner extends PeersOwner {
@@ -22,8 +22,8 @@ export class Gateway {
   #isClosing = false;
 
   /** Begins to listen, if there are settings for it. */
-  constructor(settings: ListenSettings | undefined, dispatcher: NativeDispatcher, owner: GatewayOwner) {
-    this.peers = new Peers(dispatcher, owner);
+  constructor({ listen: settings, policy }: ManagerSettings, dispatcher: NativeDispatcher, owner: GatewayOwner) {
+    this.peers = new Peers(dispatcher, policy, owner);
     this.#isOpen = settings === undefined;
     if (settings === undefined) return;
     this.#listener = new Listener(settings, {

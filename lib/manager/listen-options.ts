@@ -3,9 +3,11 @@
 import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import type { TlsOptions } from 'node:tls';
+import { createSecureContext, type TlsOptions } from 'node:tls';
+import { describe } from '../describe.js';
 import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
+import { MAX_PATH_BYTES } from './socket-path.js';
 
 /** A socket for peers. Either a `path` or a `host` and a `port`. */
 export interface ListenOptions {
@@ -32,10 +34,10 @@ export interface ListenSettings {
 
 const KNOWN = ['path', 'host', 'port', 'tls', 'token'];
 
-/** Of `sun_path`, its end included. */
-const MAX_PATH_BYTES = process.platform === 'darwin' ? 103 : 107;
-
 const MIN_TOKEN_CHARS = 16;
+
+/** Unless `tls` says otherwise. */
+export const TLS_DEFAULTS = { minVersion: 'TLSv1.3' } as const;
 
 /** @throws InvalidArgumentError, OutOfRangeError for what cannot be listened at, or must not be. */
 export function checkListen(given: true | string | ListenOptions): ListenSettings {
@@ -53,16 +55,35 @@ export function checkListen(given: true | string | ListenOptions): ListenSetting
     }
     return { path: checkPath(path), host: undefined, port: 0, tls: undefined, token: secret };
   }
-  if (tls !== undefined && (typeof tls !== 'object' || tls === null)) {
-    throw new InvalidArgumentError('listen.tls are the options of tls.createServer, at least { key, cert }');
-  }
+  const tlsOptions = tls === undefined ? undefined : checkTls(tls);
   const at = checkHost(host ?? '127.0.0.1');
   if (tls === undefined && !isLoopback(at)) {
     throw new InvalidArgumentError(
       `${at} can be reached from other hosts: give listen.tls { key, cert }, or listen on 127.0.0.1 or a path`,
     );
   }
-  return { path: undefined, host: at, port: integer('listen.port', port ?? 0, 0, 65_535), tls, token: secret };
+  return {
+    path: undefined,
+    host: at,
+    port: integer('listen.port', port ?? 0, 0, 65_535),
+    tls: tlsOptions,
+    token: secret,
+  };
+}
+
+/** @throws InvalidArgumentError for what no handshake could succeed with. */
+function checkTls(tls: TlsOptions): TlsOptions {
+  const given = ownOptions(tls, 'the options of listen.tls');
+  const { key, cert, pfx, SNICallback } = given;
+  if ((key === undefined || cert === undefined) && pfx === undefined && SNICallback === undefined) {
+    throw new InvalidArgumentError('listen.tls are the options of tls.createServer, at least { key, cert }');
+  }
+  try {
+    createSecureContext({ ...TLS_DEFAULTS, ...given });
+  } catch (cause) {
+    throw new InvalidArgumentError(`listen.tls cannot be used: ${describe(cause)}`, { cause });
+  }
+  return given;
 }
 
 function newToken(): string {

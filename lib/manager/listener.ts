@@ -2,14 +2,14 @@
 
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
-import { chmod, lstat, mkdir, mkdtemp, rm, unlink } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { createServer as createTlsServer } from 'node:tls';
-import { AddressInUseError, InvalidArgumentError } from '../errors.js';
+import { chmod, rm } from 'node:fs/promises';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { createServer as createTlsServer, type TlsOptions, type Server as TlsServer } from 'node:tls';
+import { AddressInUseError } from '../errors.js';
 import { FRAME, HEADER_BYTES } from '../wire/frame.js';
-import type { ListenSettings } from './listen-options.js';
+import { type ListenSettings, TLS_DEFAULTS } from './listen-options.js';
+import { keepAtExit, makeSocketDirectory, prepareSocketPath, removeAtExit, SOCKET_NAME } from './socket-path.js';
 
 /** Where peers find it. */
 export type ListenAddress = string | { readonly host: string; readonly port: number };
@@ -29,36 +29,66 @@ const MAX_HELLO_BYTES = 1024;
 /** Peers at a time that have not said who they are; more are sent away. */
 const MAX_STRANGERS = 64;
 
+/** Somebody who has connected and has yet to say who it is. */
+interface Stranger {
+  readonly address: string;
+  /** The connection; under TLS what carries it. */
+  readonly socket: Socket;
+  /** Sends it away, once. */
+  refuse(reason: string): void;
+  /** It is none any more: it was let in, or is gone. */
+  leave(): void;
+}
+
 export class Listener {
   readonly #settings: ListenSettings;
   readonly #owner: ListenerOwner;
   readonly #digest: Buffer;
   readonly #server: Server;
-  readonly #strangers = new Set<Socket>();
+  readonly #strangers = new Set<Stranger>();
   /** A directory that was made for the socket. */
   #directory: string | undefined;
+  /** What is removed if the process ends before `close`. */
+  #made: string | undefined;
   #address: ListenAddress | undefined;
+  #opening: Promise<void> | undefined;
   #closed = false;
 
   constructor(settings: ListenSettings, owner: ListenerOwner) {
     this.#settings = settings;
     this.#owner = owner;
     this.#digest = digestOf(Buffer.from(settings.token));
-    const { tls } = settings;
-    if (tls === undefined) {
-      this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#greet(socket));
-    } else {
-      const options = { minVersion: 'TLSv1.3', handshakeTimeout: HELLO_MS, ...tls, allowHalfOpen: true } as const;
-      const server = createTlsServer(options, (socket) => this.#greet(socket));
-      server.on('tlsClientError', (error, socket) => {
-        owner.refused(addressOf(socket), `the TLS handshake failed: ${error.message}`);
-        socket.destroy();
-      });
-      this.#server = server;
-    }
+    const tlsServer = settings.tls === undefined ? undefined : this.#createTlsServer(settings.tls);
+    // The end of a connection inside its handshake is not seen on one that may be half open.
+    this.#server = createServer({ allowHalfOpen: tlsServer === undefined }, (socket) => {
+      const stranger = this.#meet(socket);
+      if (stranger === undefined) return;
+      if (tlsServer === undefined) this.#greet(stranger, socket);
+      else tlsServer.emit('connection', socket);
+    });
     // Errors of a server that listens concern one connection that could not be taken.
     this.#server.on('error', () => {});
+    // The lookup of a name may end after `close`.
+    this.#server.on('listening', () => {
+      if (this.#closed) this.#server.close();
+    });
     this.#server.unref();
+  }
+
+  /** It never listens: it is handed the connections of a server that counts them before their handshake. */
+  #createTlsServer(tls: TlsOptions): TlsServer {
+    const find = (socket: Socket) => {
+      const address = addressOf(socket);
+      return [...this.#strangers].find((stranger) => stranger.address === address);
+    };
+    const server = createTlsServer({ ...TLS_DEFAULTS, ...tls }, (socket) => {
+      const stranger = find(socket);
+      if (stranger === undefined) socket.destroy();
+      else this.#greet(stranger, socket);
+    });
+    // One that is gone is told of by the end of its connection.
+    server.on('tlsClientError', (error, socket) => find(socket)?.refuse(`the TLS handshake failed: ${error.message}`));
+    return server;
   }
 
   /** Known once `open` has resolved. */
@@ -67,85 +97,110 @@ export class Listener {
   }
 
   /**
+   * To be called once.
+   *
    * @throws AddressInUseError (ERR_BOSUN_ADDRESS_IN_USE) when somebody listens there.
    * @throws InvalidArgumentError when others could enter the directory; the system's error for all else.
    */
-  async open(): Promise<void> {
-    const { host, port } = this.#settings;
+  open(): Promise<void> {
+    this.#opening = this.#open();
+    return this.#opening;
+  }
+
+  async #open(): Promise<void> {
+    const { host, port, path: given } = this.#settings;
     if (host !== undefined) {
       await this.#listen({ host, port });
       const bound = this.#server.address() as { readonly address: string; readonly port: number };
       this.#address = { host: bound.address, port: bound.port };
       return;
     }
-    const path = this.#settings.path ?? (await this.#newPath());
-    if (this.#settings.path !== undefined) await prepare(path);
+    const path = given ?? (await this.#newPath());
+    if (given !== undefined) await prepareSocketPath(given);
+    if (this.#closed) return;
     await this.#listen({ path });
+    this.#made ??= removeAtExit(path);
     await chmod(path, 0o600);
     this.#address = path;
   }
 
   async #newPath(): Promise<string> {
-    // Only this user can enter what mkdtemp makes.
-    this.#directory = await mkdtemp(join(process.env['XDG_RUNTIME_DIR'] ?? tmpdir(), 'bosun-'));
-    return join(this.#directory, 'manager.sock');
+    this.#directory = await makeSocketDirectory();
+    this.#made = removeAtExit(this.#directory);
+    return join(this.#directory, SOCKET_NAME);
   }
 
   async #listen(at: { path: string } | { host: string; port: number }): Promise<void> {
-    this.#server.listen(at);
+    // Exclusive: the workers of a cluster must not share one port, and so each other's peers.
+    this.#server.listen({ ...at, exclusive: true });
     try {
       await once(this.#server, 'listening');
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
       throw new AddressInUseError(`somebody listens at ${JSON.stringify(at)} already`, { cause });
     }
-    // It was closed while it opened.
-    if (this.#closed) this.#server.close();
   }
 
   /** Nobody is let in any more; what was let in is the owner's. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const socket of this.#strangers) socket.destroy();
-    if (this.#server.listening) {
-      this.#server.close();
-      // Peers that were let in are waited for by their owner.
-    }
-    if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true });
-  }
-
-  #greet(socket: Socket): void {
-    const address = addressOf(socket);
-    let pending: Buffer = Buffer.alloc(0);
-    socket.on('error', () => {});
-    const refuse = (reason: string) => {
+    for (const { socket, leave } of [...this.#strangers]) {
       leave();
       socket.destroy();
-      if (!this.#closed) this.#owner.refused(address, reason);
-    };
-    const onData = (chunk: Buffer) => {
-      pending = Buffer.concat([pending, chunk]);
-      const hello = readHello(pending);
-      if (hello === undefined) return;
-      if (typeof hello === 'string') return refuse(hello);
-      if (!timingSafeEqual(digestOf(hello.token), this.#digest)) return refuse('its token is wrong');
-      leave();
-      this.#owner.admit(socket, hello.rest);
-    };
-    const onEnd = () => refuse('it went away without a token');
-    const timer = setTimeout(() => refuse(`it sent no token for ${HELLO_MS} ms`), HELLO_MS).unref();
+    }
+    // What is being made in the file system would be left there. The lookup of a name may take long and leaves nothing.
+    if (this.#settings.host === undefined) await this.#opening?.catch(() => {});
+    // This removes the socket. Peers that were let in are waited for by their owner.
+    if (this.#server.listening) this.#server.close();
+    if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true });
+    if (this.#made !== undefined) keepAtExit(this.#made);
+  }
+
+  #meet(socket: Socket): Stranger | undefined {
+    const address = addressOf(socket);
+    socket.on('error', () => {});
+    if (this.#strangers.size >= MAX_STRANGERS || this.#closed) {
+      socket.destroy();
+      if (!this.#closed) this.#owner.refused(address, 'too many others have yet to send their token');
+      return undefined;
+    }
+    socket.unref();
     const leave = () => {
       clearTimeout(timer);
-      this.#strangers.delete(socket);
-      socket.off('data', onData).off('end', onEnd).off('close', onEnd);
+      this.#strangers.delete(stranger);
+      socket.off('close', onClose);
     };
-    if (this.#strangers.size >= MAX_STRANGERS) {
-      refuse('too many others have yet to send their token');
-      return;
-    }
-    this.#strangers.add(socket);
-    socket.unref();
-    socket.on('data', onData).on('end', onEnd).on('close', onEnd);
+    const refuse = (reason: string) => {
+      if (!this.#strangers.has(stranger)) return;
+      leave();
+      socket.destroy();
+      this.#owner.refused(address, reason);
+    };
+    const onClose = () => refuse('it went away without a token');
+    const timer = setTimeout(() => refuse(`it sent no token for ${HELLO_MS} ms`), HELLO_MS).unref();
+    const stranger = { address, socket, refuse, leave };
+    this.#strangers.add(stranger);
+    socket.once('close', onClose);
+    return stranger;
+  }
+
+  /** @param socket of the stranger, or what TLS has made of it. */
+  #greet(stranger: Stranger, socket: Socket): void {
+    let pending: Buffer = Buffer.alloc(0);
+    // Under TLS it has errors of its own.
+    socket.on('error', () => {});
+    const onData = (chunk: Buffer) => {
+      pending = pending.byteLength === 0 ? chunk : Buffer.concat([pending, chunk]);
+      const hello = readHello(pending);
+      if (hello === undefined) return;
+      socket.off('data', onData).off('end', onEnd);
+      if (typeof hello === 'string') return stranger.refuse(hello);
+      if (!timingSafeEqual(digestOf(hello.token), this.#digest)) return stranger.refuse('its token is wrong');
+      stranger.leave();
+      this.#owner.admit(socket, hello.rest);
+    };
+    const onEnd = () => stranger.refuse('it went away without a token');
+    socket.on('data', onData).on('end', onEnd);
   }
 }
 
@@ -167,33 +222,4 @@ function digestOf(token: Uint8Array): Buffer {
 
 function addressOf(socket: Socket): string {
   return socket.remoteAddress === undefined ? 'a local socket' : `${socket.remoteAddress}:${socket.remotePort}`;
-}
-
-/** A directory that nobody else can enter, and no socket in it that is left over. */
-async function prepare(path: string): Promise<void> {
-  const directory = dirname(path);
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const { mode, uid } = await lstat(directory);
-  if (process.getuid !== undefined && (uid !== process.getuid() || (mode & 0o077) !== 0)) {
-    throw new InvalidArgumentError(
-      `others can enter ${directory} (mode ${(mode & 0o777).toString(8)}): choose a directory of mode 700 for the socket`,
-    );
-  }
-  const found = await lstat(path).catch(() => undefined);
-  if (found === undefined) return;
-  if (!found.isSocket()) throw new AddressInUseError(`${path} exists and is no socket`);
-  if (await isLive(path)) throw new AddressInUseError(`somebody listens at ${path} already`);
-  await unlink(path);
-}
-
-async function isLive(path: string): Promise<boolean> {
-  const probe = connect(path);
-  try {
-    await once(probe, 'connect');
-    return true;
-  } catch {
-    return false;
-  } finally {
-    probe.destroy();
-  }
 }

@@ -3,10 +3,20 @@
 import type { Socket } from 'node:net';
 import type { NativeDispatcher } from '../native.js';
 import type { WorkerId } from '../task/context.js';
+import type { TaskPolicy } from '../task/policy.js';
 import { ClosePolicy } from './close.js';
 import type { LostTask, Runner } from './failures.js';
 import { faultText } from './faults.js';
 import type { WorkerInfo } from './worker-set.js';
+
+/** One that was told to finish and does not end its connection has so long before that is done for it. */
+const LINGER_MS = 200;
+
+/** At a time; the connections that are left are for the manager's own workers. */
+const MAX_PEERS = 1024;
+
+/** Silence after which the system asks whether its host is still there. */
+const KEEP_ALIVE_MS = 30_000;
 
 /** One of them. */
 export class Peer implements Runner {
@@ -16,6 +26,8 @@ export class Peer implements Runner {
   readonly lost: LostTask[] = [];
   /** Known from the end of its connection on. */
   tasksEnded = 0;
+  /** It was told to finish. */
+  stopping = false;
 
   constructor(worker: WorkerId, connection: number, socket: Socket) {
     this.worker = worker;
@@ -43,17 +55,20 @@ export class Peers {
   readonly #peers = new Map<number, Peer>();
   readonly #figures = new Float64Array(4);
 
-  constructor(dispatcher: NativeDispatcher, owner: PeersOwner) {
+  /** @param policy of the tasks that they schedule, who cannot say. */
+  constructor(dispatcher: NativeDispatcher, policy: TaskPolicy, owner: PeersOwner) {
     this.#dispatcher = dispatcher;
     this.#owner = owner;
+    const { timeoutMs, deadlineMs, maxRetries, maxCrashes, flags } = policy;
+    dispatcher.setForeignPolicy(timeoutMs, deadlineMs, maxRetries, maxCrashes, flags);
   }
 
   /** Takes over a connection; `rest` has arrived already. */
   admit(socket: Socket, rest: Buffer): void {
     const worker = this.#owner.nextNumber();
-    const connection = this.#dispatcher.openForeign(worker);
+    const connection = this.#peers.size < MAX_PEERS ? this.#dispatcher.openForeign(worker) : 0;
     if (connection === 0) {
-      this.#owner.refused(`peer ${worker}`, 'there are too many connections');
+      this.#owner.refused(`peer ${worker}`, `there are ${this.#peers.size} peers already`);
       socket.destroy();
       return;
     }
@@ -61,6 +76,8 @@ export class Peers {
     this.#peers.set(connection, peer);
     socket.unref();
     socket.setNoDelay?.(true);
+    // One whose host is gone would keep its task for ever.
+    socket.setKeepAlive?.(true, KEEP_ALIVE_MS);
     socket.on('data', (chunk: Buffer) => this.#receive(peer, chunk));
     socket.once('end', () => socket.destroySoon());
     socket.once('close', () => this.#onClose(peer));
@@ -111,18 +128,29 @@ export class Peers {
     for (const { socket } of this.#peers.values()) socket.destroy();
   }
 
-  #stopOne({ connection, socket }: Peer, policy: ClosePolicy, grace: number): Promise<void> {
+  #stopOne(peer: Peer, policy: ClosePolicy, grace: number): Promise<void> {
+    const { connection, socket } = peer;
     const closed = new Promise<void>((resolve) => {
       if (socket.closed) resolve();
-      else socket.once('close', resolve);
+      else socket.once('close', () => resolve());
     });
     this.#dispatcher.sendClose(connection, policy !== ClosePolicy.JOIN);
-    const [inFlight] = this.#dispatcher.worker(connection, this.#figures) ? this.#figures : [0];
+    peer.stopping = true;
     if (policy === ClosePolicy.KILL) socket.destroy();
     // Behind the turn that writes the request.
-    else queueMicrotask(() => (inFlight === 0 ? socket.destroySoon() : socket.end()));
+    else queueMicrotask(() => this.#endIdle(peer));
     const timer = setTimeout(() => socket.destroy(), grace);
     return closed.finally(() => clearTimeout(timer));
+  }
+
+  /** Ends the connection behind the last task. Not at once: what the peer was just sending must not cost it the request. */
+  #endIdle({ connection, socket, stopping }: Peer): void {
+    if (!stopping || socket.writableEnded || socket.destroyed) return;
+    const known = this.#dispatcher.worker(connection, this.#figures);
+    if (known && this.#figures[0] !== 0) return;
+    socket.end();
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+    socket.once('close', () => clearTimeout(timer));
   }
 
   #receive(peer: Peer, chunk: Buffer): void {
@@ -132,6 +160,7 @@ export class Peers {
       peer.socket.destroy();
     }
     this.#owner.turn();
+    this.#endIdle(peer);
   }
 
   #onClose(peer: Peer): void {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as connectTls } from 'node:tls';
-import { ConnectionResetError, InvalidArgumentError, ProtocolError } from '../errors.js';
+import { ConnectionResetError, DataCloneError, InvalidArgumentError, ProtocolError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
 import type { TaskContext } from '../task/context.js';
 import { encodeSpec } from '../task/encode.js';
@@ -13,9 +13,10 @@ import { ScheduledElsewhere } from '../task/scheduled-elsewhere.js';
 import { revive, specName, type TaskSpec, toSpec } from '../task/spec.js';
 import { choosePriority } from '../task/target.js';
 import { Task } from '../task/task.js';
+import { checkForeign } from '../wire/foreign.js';
 import { FRAME, type Frame } from '../wire/frame.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
-import { receiveBytes, receiveType, sendBytes } from '../wire/stream.js';
+import { receiveBytes, sendBytes } from '../wire/stream.js';
 
 /** Options of a Proxy. */
 export interface ProxyOptions {
@@ -49,6 +50,8 @@ export class Proxy implements Manager, AsyncDisposable {
   /** The dialogue is strictly one at a time: each request begins when the one before it was answered. */
   #last: Promise<unknown> = Promise.resolve();
   #scheduled = 0;
+  /** It came while another answer was awaited. */
+  #closeRequest: CloseRequest | undefined;
 
   /** @param address a Unix path, `{ host, port }`, or a stream that is connected already. */
   constructor(
@@ -94,27 +97,36 @@ export class Proxy implements Manager, AsyncDisposable {
     return this.#ask(FRAME.DONE);
   }
 
-  /** Sends the task; the calls behind it wait until the manager has accepted it. */
+  /**
+   * Sends the task; the calls behind it wait until the manager has accepted it.
+   *
+   * @throws OutOfRangeError, NotPortableError
+   * @throws DataCloneError (ERR_BOSUN_DATA_CLONE), with a token for all that is no plain value.
+   */
   schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
     const spec = toSpec(task);
     const level = choosePriority(priority, task.priority, this.#levels);
-    const payload = Uint8Array.from(encodeSpec(spec));
+    const payload = this.#portable(encodeSpec(spec), `task '${specName(spec)}'`);
     this.#scheduled += 1;
     const accepted = this.#exchange(async (stream) => {
       await sendBytes(stream, FRAME.SCHEDULE + level, payload);
-      await receiveType(stream, FRAME.SCHEDULED);
+      await this.#receiveAcceptance(stream, FRAME.SCHEDULED);
     });
     // Whoever calls next meets the same dead stream.
     accepted.catch(() => {});
     return new ScheduledElsewhere(this.#scheduled, task);
   }
 
-  /** Resolves when the manager has accepted the message. */
+  /**
+   * Resolves when the manager has accepted the message.
+   *
+   * @throws DataCloneError (ERR_BOSUN_DATA_CLONE) at the call, with a token for all that is no plain value.
+   */
   sendMessage(message: unknown): Promise<void> {
-    const payload = Uint8Array.from(encodePayload(message, 'message'));
+    const payload = this.#portable(encodePayload(message, 'message'), 'the message');
     const accepted = this.#exchange(async (stream) => {
       await sendBytes(stream, FRAME.MESSAGE, payload);
-      await receiveType(stream, FRAME.MESSAGE);
+      await this.#receiveAcceptance(stream, FRAME.MESSAGE);
     });
     // Not every sender waits.
     accepted.catch(() => {});
@@ -127,11 +139,37 @@ export class Proxy implements Manager, AsyncDisposable {
     this.#stream?.destroy();
   }
 
+  /** A copy. @throws DataCloneError when it is for a manager that listens, and that would refuse it. */
+  #portable(payload: Uint8Array, what: string): Uint8Array {
+    if (this.#token === undefined) return Uint8Array.from(payload);
+    try {
+      checkForeign(payload, 0, payload.byteLength);
+    } catch (cause) {
+      const plain = 'null, booleans, numbers, strings, Buffers, arrays and plain objects';
+      throw new DataCloneError(`${what} holds more than a listening manager takes from a peer: ${plain}`, { cause });
+    }
+    return Uint8Array.from(payload);
+  }
+
   #ask(type: number): Promise<Task | CloseRequest | null> {
     return this.#exchange(async (stream) => {
-      await sendBytes(stream, type, new Uint8Array(0));
-      return toTask(await receiveBytes(stream));
+      // Between requests only the request to finish arrives, and it answers the next one; that a task is done is said still.
+      const isTold = this.#closeRequest !== undefined || stream.readableLength > 0;
+      if (!isTold || type === FRAME.DONE) await sendBytes(stream, type, new Uint8Array(0));
+      return this.#closeRequest ?? toTask(await receiveBytes(stream));
     });
+  }
+
+  /** The request to finish may come before the answer. */
+  async #receiveAcceptance(stream: Duplex, type: number): Promise<void> {
+    let frame = await receiveBytes(stream);
+    if (frame.type === FRAME.CLOSE) {
+      this.#closeRequest = toCloseRequest(frame);
+      frame = await receiveBytes(stream);
+    }
+    if (frame.type !== type || frame.payload.byteLength > 0) {
+      throw new ProtocolError(`a frame of type ${frame.type} is no answer to what was sent`);
+    }
   }
 
   #exchange<T>(dialogue: (stream: Duplex) => Promise<T>): Promise<T> {
@@ -143,8 +181,13 @@ export class Proxy implements Manager, AsyncDisposable {
   }
 }
 
-async function toTask({ type, payload }: Frame): Promise<Task | CloseRequest | null> {
-  if (type === FRAME.CLOSE) return new CloseRequest(payload[0] === 1);
+function toCloseRequest({ payload }: Frame): CloseRequest {
+  return new CloseRequest(payload[0] === 1);
+}
+
+async function toTask(frame: Frame): Promise<Task | CloseRequest | null> {
+  const { type, payload } = frame;
+  if (type === FRAME.CLOSE) return toCloseRequest(frame);
   if (type !== FRAME.TASK) throw new ProtocolError(`a frame of type ${type} is no answer to a request for a task`);
   if (payload.byteLength === 0) return null;
   const spec = decodePayload(payload) as TaskSpec;

@@ -4,7 +4,7 @@ import { describe } from '../describe.js';
 import { FrameTooLargeError, ResultCloneError } from '../errors.js';
 import type { NativeStatusPage } from '../native.js';
 import { runInContext } from '../task/context.js';
-import { revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
+import { checkSpec, revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
 import { encodeFailure } from '../wire/failure.js';
 import { decodeForeign } from '../wire/foreign.js';
 import { checkFrameSize, DONE_FIELDS } from '../wire/frame.js';
@@ -129,7 +129,9 @@ export class TaskLoop {
     };
     try {
       const { foreign, bytes, start, end } = job;
-      const spec = (foreign ? decodeForeign(bytes, start, end) : decodePayload(bytes, start, end)) as TaskSpec;
+      const spec = foreign
+        ? checkSpec(decodeForeign(bytes, start, end))
+        : (decodePayload(bytes, start, end) as TaskSpec);
       run.name = specName(spec);
       const body = revive(spec);
       const outcome = body instanceof Promise ? body.then(begin) : begin(body);

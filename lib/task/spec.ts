@@ -33,6 +33,21 @@ export function specName(spec: TaskSpec): string {
   return spec[0] === 'f' && spec[1] === '' ? spec[3] : spec[1];
 }
 
+/** What a program that is not bosun has sent as a task. @throws NotPortableError when it is none. */
+export function checkSpec(value: unknown): TaskSpec {
+  if (isSpec(value)) return value;
+  throw new NotPortableError('what a peer has scheduled is no task that a worker could run: see docs/protocol.md');
+}
+
+function isSpec(value: unknown): value is TaskSpec {
+  if (!Array.isArray(value) || typeof value[1] !== 'string') return false;
+  const [kind, , module, exportName, details] = value as unknown[];
+  if (kind === 's') return Array.isArray(module) && module.every(isSpec);
+  if (typeof module !== 'string' || typeof exportName !== 'string') return false;
+  if (kind === 'f') return Array.isArray(details);
+  return kind === 'c' && typeof details === 'object' && details !== null;
+}
+
 /** A revived task, ready to run. */
 export interface TaskBody {
   run(ctx: TaskContext): unknown;

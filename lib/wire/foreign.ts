@@ -17,10 +17,15 @@ const BYTES = 0x01;
  * @throws ProtocolError (ERR_BOSUN_PROTOCOL) for anything else, before anything is decoded.
  */
 export function decodeForeign(bytes: Uint8Array, start: number, end: number): unknown {
+  checkForeign(bytes, start, end);
+  return decodePayload(bytes, start, end);
+}
+
+/** @throws ProtocolError (ERR_BOSUN_PROTOCOL) for a payload that decodeForeign would refuse. */
+export function checkForeign(bytes: Uint8Array, start: number, end: number): void {
   const tag = bytes[start];
   if (tag === PLAIN) new Checker(bytes, start + 1, end).check();
   else if (tag !== BYTES) throw new ProtocolError(`a payload from a peer begins with ${PLAIN} or ${BYTES}, not ${tag}`);
-  return decodePayload(bytes, start, end);
 }
 
 /** Walks through one MessagePack value and refuses what is cut, too deep, too long or an extension. */

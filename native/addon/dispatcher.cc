@@ -24,6 +24,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                            InstanceMethod<&DispatcherWrap::Retry>("retry"),
                            InstanceMethod<&DispatcherWrap::Open>("open"),
                            InstanceMethod<&DispatcherWrap::OpenForeign>("openForeign"),
+                           InstanceMethod<&DispatcherWrap::SetForeignPolicy>("setForeignPolicy"),
                            InstanceMethod<&DispatcherWrap::Suspend>("suspend"),
                            InstanceMethod<&DispatcherWrap::SendHello>("sendHello"),
                            InstanceMethod<&DispatcherWrap::SendClose>("sendClose"),
@@ -117,6 +118,18 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
   // openForeign(worker): the connection, 0 when there are too many.
   Napi::Value OpenForeign(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), dispatcher_.ConnectForeign(U32At(info, 0)));
+  }
+
+  // setForeignPolicy(timeoutMs, deadlineMs, retries, crashes, flags): see Submission.
+  Napi::Value SetForeignPolicy(const Napi::CallbackInfo& info) {
+    Submission policy;
+    policy.timeout_ms = U32At(info, 0);
+    policy.deadline_ms = U32At(info, 1);
+    policy.max_retries = static_cast<std::uint16_t>(U32At(info, 2));
+    policy.max_crashes = static_cast<std::uint8_t>(U32At(info, 3));
+    policy.flags = static_cast<std::uint8_t>(U32At(info, 4)) & kOwnersFlags;
+    dispatcher_.set_foreign_policy(policy);
+    return info.Env().Undefined();
   }
 
   Napi::Value Suspend(const Napi::CallbackInfo& info) {

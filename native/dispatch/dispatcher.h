@@ -119,6 +119,8 @@ class Dispatcher {
   void SendHello(std::uint32_t connection, ByteSpan configuration) noexcept;
   // The same for a peer that speaks the reference dialogue, one request at a time, and has been let in.
   std::uint32_t ConnectForeign(std::uint32_t worker) noexcept;
+  // The limits of what such peers schedule, who have no way to say any.
+  void set_foreign_policy(const Submission& policy) noexcept { foreign_policy_ = policy; }
   // Sends nothing more to it but the request to close; takes back what it has not claimed.
   void SendClose(std::uint32_t connection, bool abort) noexcept;
   Fault Receive(std::uint32_t connection, ByteSpan bytes) noexcept;
@@ -255,6 +257,7 @@ class Dispatcher {
   Histogram runs_;
   Histogram waits_;
   const DispatcherOptions options_;
+  Submission foreign_policy_;
   std::uint64_t now_us_ = 0;
   std::size_t inbox_mark_;
   std::size_t returned_count_ = 0;

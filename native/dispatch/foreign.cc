@@ -15,6 +15,16 @@
 namespace bosun {
 
 Fault Dispatcher::OnForeignFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept {
+  if (!connection.output.empty()) {
+    // The answer to the request before this one has not even been written. A task in it was never seen by the peer.
+    const bool has_task = connection.output.data()[0] == kTask && connection.output.size() > kHeaderBytes;
+    if (has_task && !connection.in_flight.empty()) {
+      Return(connection.in_flight.back().slot, &Tally::sent);
+      connection.in_flight.pop_back();
+      connection.output.Clear();
+    }
+    return Fault::kOutOfPlace;
+  }
   const bool unanswered = connection.schedule_waits || connection.messages_accepted != connection.messages_received;
   if (unanswered) return Fault::kOutOfPlace;
   if (type >= kSchedule) return OnForeignSchedule(connection, type - kSchedule, body);
@@ -61,10 +71,10 @@ void Dispatcher::AnswerForeign(Connection& connection) noexcept {
 Fault Dispatcher::OnForeignSchedule(Connection& connection, std::uint32_t level, ByteSpan body) noexcept {
   if (level >= levels()) return Fault::kBadPriority;
   if (body.empty()) return Fault::kMalformed;
-  Submission submission;
+  Submission submission = foreign_policy_;
   submission.id = static_cast<std::uint64_t>(connection.worker) << 32 | ++connection.scheduled;
   submission.level = level;
-  submission.flags = kFlagInboxErrors | kFlagForeign;
+  submission.flags |= kFlagInboxErrors | kFlagForeign;
   if (!Submit(submission, body)) return Fault::kFull;
   // One that runs a task is answered at once: it could be the one that everybody waits for.
   connection.schedule_waits = connection.in_flight.empty() && counts_.waiting > options_.max_queue;
