@@ -75,7 +75,16 @@ export interface NativeDispatcher {
 export const TALLY = ['accepted', 'waiting', 'sent', 'held', 'done', 'failed', 'cancelled'] as const;
 
 /** What `readCounts` writes, in this order. */
-export const COUNTS = [...TALLY, 'recalled', 'retried', 'messages', 'discarded', 'inbox', 'inboxBytes'] as const;
+export const COUNTS = [
+  ...TALLY,
+  'recalled',
+  'retried',
+  'fresh',
+  'messages',
+  'discarded',
+  'inbox',
+  'inboxBytes',
+] as const;
 
 /** Everything that the addon exports. */
 export interface Native {

@@ -37,6 +37,49 @@ describe('maxQueue', () => {
     assert.ok(most <= 10, `${most} waited`);
   });
 
+  test('room() promises each caller a place of its own, whatever comes back to the queue meanwhile', async (t) => {
+    const manager = makeManager(t, { maxQueue: 2, workers: 2, prefetch: 16, grace: 20 });
+    await manager.ready();
+    const tasks: Promise<unknown>[] = [];
+    const producer = async (name: number) => {
+      for (let i = 0; i < 300; i++) {
+        await manager.room();
+        const slow = i % 50 === name;
+        const task = slow
+          ? manager.run(target('ignoreSignal'), [5], { timeout: 1 }).catch((error) => {
+              if (error.code !== 'ERR_BOSUN_TIMEOUT') throw error;
+            })
+          : manager.run(target('storeNow'));
+        tasks.push(task);
+      }
+    };
+    await Promise.all([1, 2, 3, 4, 5].map(producer));
+    await Promise.all(tasks);
+    assert.equal(tasks.length, 1_500);
+  });
+
+  test('room() that is not used is given to others', async (t) => {
+    const manager = makeManager(t, { maxQueue: 1, prefetch: 1 });
+    await manager.ready();
+    void manager.run(target('holdFor'), [60_000]).catch(() => {});
+    await manager.room();
+    await manager.room();
+    await manager.room();
+    void manager.run(target('holdFor'), [60_000]).catch(() => {});
+    await assert.rejects(manager.run(target('holdFor'), [0]), FULL);
+  });
+
+  test('what is dropped outside is told of, and counted', async (t) => {
+    const manager = makeManager(t, { maxQueue: 1, whenFull: 'wait', prefetch: 1 });
+    await manager.ready();
+    const told: number[] = [];
+    manager.on('task:cancelled', ({ id }) => told.push(id));
+    for (let i = 0; i < 6; i++) manager.schedule(Task.from(MODULE, 'waitPolitely'));
+    const report = await manager.close('cancel');
+    assert.deepEqual([...told].sort(), [1, 2, 3, 4, 5, 6]);
+    assert.equal(report.cancelled, 6);
+  });
+
   test("whenFull: 'wait' keeps them outside, in order, and all of them run", async (t) => {
     const manager = makeManager(t, { maxQueue: 2, whenFull: 'wait', prefetch: 1 });
     const notes = await makeNotes(t);

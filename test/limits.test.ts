@@ -48,13 +48,16 @@ describe('timeout', () => {
     const manager = makeManager(t, { grace: 150, prefetch: 10 });
     await manager.ready();
     const exited = once(manager, 'worker:exit');
+    const failed = once(manager, 'task:failed');
     const stubborn = manager.run(target('spinForEver'), [], { timeout: 20 });
     const behind = Array.from({ length: 9 }, () => manager.run(target('holdFor'), [0]));
     await assert.rejects(stubborn, TIMEOUT);
     assert.equal(new Set(await Promise.all(behind)).size, 1);
-    assert.equal((await exited)[0].exitSignal, 'SIGKILL');
-    const { done, failed } = manager.stats().tasks;
-    assert.deepEqual([done, failed], [9, 1]);
+    const [{ exitSignal, worker }] = await exited;
+    assert.equal(exitSignal, 'SIGKILL');
+    assert.equal((await failed)[0].worker, worker);
+    const { tasks } = manager.stats();
+    assert.deepEqual([tasks.done, tasks.failed], [9, 1]);
   });
 
   test('tells the caller soon, though the worker goes on and is waited for', async (t) => {

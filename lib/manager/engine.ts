@@ -83,7 +83,8 @@ export class Engine {
       started: (member) => this.#onStarted(member),
       lost: (member, exit) => this.#onLost(member, exit),
       exited: (member, exit) => this.#onExited(member, exit),
-      troubled: (error, retryMs) => announce(events, 'worker:error', { error, retryMs }),
+      // It may happen in the constructor, before anybody could listen.
+      troubled: (error, retryMs) => queueMicrotask(() => announce(events, 'worker:error', { error, retryMs })),
       failed: (error) => this.#onFailed(error),
     });
     this.#settlement = new Settlement({
@@ -351,7 +352,7 @@ export class Engine {
   #onFailed(error: BosunError): void {
     this.#failure = error;
     this.#readiness.fail(error);
-    this.#intake.drop(error);
+    this.#intake.drop();
     this.#inbox.end(error);
   }
 
@@ -400,7 +401,7 @@ export class Engine {
         this.#dispatcher.acknowledgeAll();
       },
       tasksLeft: () => this.tasksLeft,
-      drop: () => this.#intake.drop(this.#dropReason()),
+      drop: () => this.#intake.drop(),
       endReaders: () => this.#inbox.end(),
       stopWorkers: async (policy, grace) => {
         const [exits] = await Promise.all([this.workers.stop(policy, grace), this.#gateway.stop(policy, grace)]);

@@ -5,7 +5,7 @@ import type { NativeDispatcher } from '../native.js';
 import type { Settlement } from './settlement.js';
 import type { CountReader } from './stats.js';
 import type { Submission, Submissions } from './submissions.js';
-import { WaitingRoom } from './waiting-room.js';
+import { type Visitor, WaitingRoom } from './waiting-room.js';
 
 export interface IntakeParts {
   readonly dispatcher: NativeDispatcher;
@@ -25,10 +25,11 @@ const CANCEL_UNKNOWN = 0;
 
 export class Intake {
   readonly #parts: IntakeParts;
-  readonly #waitingRoom = new WaitingRoom();
+  readonly #waitingRoom: WaitingRoom;
 
   constructor(parts: IntakeParts) {
     this.#parts = parts;
+    this.#waitingRoom = new WaitingRoom(() => this.admit());
   }
 
   /** Tasks that wait for room. */
@@ -47,6 +48,7 @@ export class Intake {
     const { submissions, settlement, waitsWhenFull } = this.#parts;
     const hasRoom = this.#hasRoom();
     if (!hasRoom && !waitsWhenFull) throw new QueueFullError();
+    this.#waitingRoom.taken();
     const { waiter, name, policy } = submission;
     const ticket = submissions.add(waiter, name);
     const id = submissions.lastId;
@@ -57,58 +59,60 @@ export class Intake {
     return ticket;
   }
 
-  /** Resolves when a task would be accepted at once. */
+  /** Resolves when a task would be accepted at once, for each caller in turn. */
   room(): Promise<void> {
-    return this.#hasRoom() ? Promise.resolve() : this.#waitingRoom.room();
+    if (this.#parts.maxQueue === Number.POSITIVE_INFINITY) return Promise.resolve();
+    this.#hasRoom();
+    return this.#waitingRoom.room(this.#places());
   }
 
   /** Lets in who waits outside, as far as there is room. To be called after each turn. */
   admit(): void {
-    const { submissions, maxQueue, requestTurn } = this.#parts;
-    if (maxQueue === Number.POSITIVE_INFINITY) return;
-    this.#waitingRoom.admit(
-      () => this.#fits(),
-      ({ ticket, id, submission }) => {
-        submissions.write(ticket, id, submission);
-        requestTurn();
-      },
-    );
+    if (this.#parts.maxQueue === Number.POSITIVE_INFINITY) return;
+    this.#waitingRoom.admit(this.#places(), (visitor) => {
+      this.#enter(visitor);
+      this.#parts.requestTurn();
+    });
   }
 
   /** @param error what the task is to reject with. */
   cancel(ticket: number, error: unknown): void {
     const { dispatcher, submissions, settlement, requestTurn } = this.#parts;
-    if (this.#waitingRoom.leave(ticket)) {
-      settlement.dropOutside(ticket, error);
-    } else {
-      submissions.flush();
-      // One that has ended already, though it has not been read yet, ends as it did.
-      if (dispatcher.cancel(ticket) !== CANCEL_UNKNOWN) settlement.cancelled(ticket, error);
-    }
+    const visitor = this.#waitingRoom.leave(ticket);
+    // So that it is counted, and told of, as every other.
+    if (visitor !== undefined) this.#enter(visitor);
+    submissions.flush();
+    // One that has ended already, though it has not been read yet, ends as it did.
+    if (dispatcher.cancel(ticket) !== CANCEL_UNKNOWN) settlement.cancelled(ticket, error);
     requestTurn();
   }
 
   /** Nothing waits any more, wherever it waited, nor will. */
-  drop(reason: unknown): void {
-    const { dispatcher, submissions, settlement, requestTurn } = this.#parts;
+  drop(): void {
+    const { dispatcher, submissions, requestTurn } = this.#parts;
+    for (const visitor of this.#waitingRoom.clear()) this.#enter(visitor);
     submissions.flush();
     dispatcher.drop();
-    for (const { ticket } of this.#waitingRoom.clear()) settlement.dropOutside(ticket, reason);
     requestTurn();
+  }
+
+  #enter({ ticket, id, submission }: Visitor): void {
+    this.#parts.submissions.write(ticket, id, submission);
   }
 
   /** Nobody overtakes those who wait for room already. */
   #hasRoom(): boolean {
     if (this.#parts.maxQueue === Number.POSITIVE_INFINITY) return true;
     if (this.#waitingRoom.size > 0) return false;
-    if (this.#fits()) return true;
+    if (this.#places() > 0) return true;
     // What workers can take now is not waiting.
     this.#parts.turn();
-    return this.#fits();
+    return this.#places() > 0;
   }
 
-  #fits(): boolean {
+  /** Tasks that come back from workers, or that tasks schedule, take none: nobody could wait for them. */
+  #places(): number {
     const { counts, submissions, maxQueue } = this.#parts;
-    return counts.refresh().get('waiting') + submissions.pending < maxQueue;
+    return maxQueue - counts.refresh().get('fresh') - submissions.pending;
   }
 }

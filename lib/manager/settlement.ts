@@ -82,15 +82,6 @@ export class Settlement {
     if (!this.#reasons.has(ticket)) this.#reasons.set(ticket, reason);
   }
 
-  /** A task that waited for room is dropped; the dispatcher has never heard of it. */
-  dropOutside(ticket: number, error: unknown): void {
-    const { submissions } = this.#parts;
-    this.#backoffs.delete(ticket);
-    this.signals.unwatch(ticket);
-    const waiter = submissions.take(ticket);
-    if (waiter !== undefined) this.#tell(waiter, undefined, { error });
-  }
-
   /** A task was told to stop and goes on. However it ends now: its waiter is told, its worker has yet to let go of it. */
   giveUp(record: DispatchRecord): void {
     const { submissions, pidOf } = this.#parts;

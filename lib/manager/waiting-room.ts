@@ -1,8 +1,8 @@
-// Tasks that find the queue full and wait for room, in order of arrival (`whenFull: 'wait'`).
+// Who waits for room in the queue: tasks (`whenFull: 'wait'`), in order of arrival, and callers of `room()`.
 
 import type { Submission } from './submissions.js';
 
-/** One of them; its payload is a copy. */
+/** A task; its payload is a copy. */
 export interface Visitor {
   readonly ticket: number;
   readonly id: number;
@@ -12,6 +12,19 @@ export interface Visitor {
 export class WaitingRoom {
   readonly #visitors = new Map<number, Visitor>();
   #callers: (() => void)[] = [];
+  /** Callers that were told that there is room, and may be about to use it. */
+  #promised = 0;
+  readonly #forget: () => void;
+  #immediate: NodeJS.Immediate | undefined;
+
+  /** @param forgotten is called when places were promised and may not have been taken. */
+  constructor(forgotten: () => void) {
+    this.#forget = () => {
+      this.#immediate = undefined;
+      this.#promised = 0;
+      forgotten();
+    };
+  }
 
   get size(): number {
     return this.#visitors.size;
@@ -23,26 +36,45 @@ export class WaitingRoom {
     this.#visitors.set(visitor.ticket, { ...visitor, submission: { ...submission, payload } });
   }
 
-  /** True when this task was here; it is not any more. */
-  leave(ticket: number): boolean {
-    return this.#visitors.delete(ticket);
+  /** The task with this ticket, if it was here; it is not any more. */
+  leave(ticket: number): Visitor | undefined {
+    const visitor = this.#visitors.get(ticket);
+    this.#visitors.delete(ticket);
+    return visitor;
   }
 
-  /** Resolves when `admit` finds room behind all who are here. */
-  room(): Promise<void> {
+  /** Resolves when there is a place for one more, behind all who wait already. @param places that are free now. */
+  room(places: number): Promise<void> {
     return new Promise((resolve) => {
       this.#callers.push(resolve);
+      if (this.size === 0) this.#tellCallers(places);
     });
   }
 
-  /** Calls `take` while there is room, then wakes those who wait for some. */
-  admit(hasRoom: () => boolean, take: (visitor: Visitor) => void): void {
+  /** A place was taken. */
+  taken(): void {
+    if (this.#promised > 0) this.#promised -= 1;
+  }
+
+  /** Fills the places that are free now. */
+  admit(places: number, take: (visitor: Visitor) => void): void {
+    let left = places;
     for (const visitor of this.#visitors.values()) {
-      if (!hasRoom()) return;
+      if (left <= 0) return;
       this.#visitors.delete(visitor.ticket);
       take(visitor);
+      left -= 1;
     }
-    if (this.#callers.length > 0 && hasRoom()) for (const resolve of this.#callers.splice(0)) resolve();
+    this.#tellCallers(left);
+  }
+
+  /** Each is promised a place of its own, until the event loop turns: who does not use it by then loses it. */
+  #tellCallers(places: number): void {
+    while (this.#callers.length > 0 && this.#promised < places) {
+      this.#promised += 1;
+      this.#callers.shift()?.();
+    }
+    if (this.#promised > 0) this.#immediate ??= setImmediate(this.#forget);
   }
 
   /** Everybody leaves; nobody waits for room any more. */

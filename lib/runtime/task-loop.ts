@@ -42,8 +42,6 @@ export class TaskLoop {
   readonly #link: Link;
   readonly #environment: RunEnvironment;
   readonly #page: Page;
-  /** Tasks that were cancelled before they began here, and why. */
-  readonly #cancelled = new Map<number, number>();
   /** How long the tasks of a function or class take, a moving average in microseconds. */
   readonly #experience = new WeakMap<object, number>();
   /** Places for tasks to run in. */
@@ -51,7 +49,6 @@ export class TaskLoop {
   readonly #running = new Map<number, Run>();
   /** Results that were not sent at once. */
   #heldBack = 0;
-  #last = 0;
   #refused = false;
   /** Called when a lane becomes free. */
   #wake: (() => void) | undefined;
@@ -62,12 +59,8 @@ export class TaskLoop {
     this.#environment = environment;
     this.#page = page;
     this.#freeLanes = Array.from({ length: concurrency }, (_, i) => concurrency - 1 - i);
-    link.onCancel = (sequence, reason) => {
-      const run = this.#running.get(sequence);
-      if (run !== undefined) run.context.stop(reason);
-      // The difference wraps as the numbers do. One that is over needs no answer: its own was on the way.
-      else if (((sequence - this.#last) | 0) > 0) this.#cancelled.set(sequence, reason);
-    };
+    // The manager asks for those that were begun here, or takes them back; the answer of one that is over was on its way.
+    link.onCancel = (sequence, reason) => this.#running.get(sequence)?.context.stop(reason);
     link.onClose = (request) => {
       if (!request.abort) return;
       for (const { context } of this.#running.values()) context.close();
@@ -90,13 +83,11 @@ export class TaskLoop {
         this.#flush();
         await this.#link.arrival();
       } else if (this.#page.begin(job.sequence, lane)) {
-        this.#last = job.sequence;
         this.#freeLanes.pop();
         this.#start(job, lane);
       } else {
         // The manager took it back; another worker has it by now.
         this.#refused = true;
-        this.#cancelled.delete(job.sequence);
       }
     }
     while (this.#running.size > 0) await this.#freeLane();
@@ -113,13 +104,6 @@ export class TaskLoop {
     const context = new RunContext(this.#environment, job.sequence, lane, job.id, job.attempt);
     const run: Run = { job, lane, context, name: '', started: 0 };
     this.#running.set(job.sequence, run);
-    const reason = this.#cancelled.get(job.sequence);
-    if (reason !== undefined) {
-      this.#cancelled.delete(job.sequence);
-      context.stop(reason);
-      this.#end(run, DONE_STATUS.CANCELLED, NOTHING);
-      return;
-    }
     let exported: object | undefined;
     const begin = (body: TaskBody): unknown => {
       exported = body.exported;

@@ -11,7 +11,7 @@ export type RetryCause = 'lost' | 'error' | 'timeout';
  * scheduled, stay done. `ctx.attempt` tells.
  */
 export interface RetryPolicy {
-  /** Attempts after the first, at most 65 535; 0 unless given. */
+  /** Attempts after the first, at most 65 534; 0 unless given. */
   readonly max: number;
   /** `['lost']` unless given. */
   readonly on?: readonly RetryCause[];
@@ -55,6 +55,9 @@ export const CAUSE_FLAGS: Readonly<Record<RetryCause, number>> = { lost: 8, erro
 
 const MAX_MS = 2 ** 31 - 1;
 
+/** Attempts are counted in 16 bits. */
+const MAX_RETRIES = 65_534;
+
 /** Neither limits nor retries. */
 export const NO_POLICY: TaskPolicy = {
   timeoutMs: 0,
@@ -89,7 +92,7 @@ function checkRetry(given: RetryPolicy): Pick<TaskPolicy, 'maxRetries' | 'maxCra
     throw new InvalidArgumentError('retry.backoff is a function of the attempt that failed');
   }
   return {
-    maxRetries: integer('retry.max', max, 0, 65_535),
+    maxRetries: integer('retry.max', max, 0, MAX_RETRIES),
     maxCrashes: integer('retry.maxCrashes', maxCrashes, 1, 255),
     flags: (on as readonly RetryCause[]).reduce((flags, cause) => flags | CAUSE_FLAGS[cause], 0),
     backoff,

@@ -270,7 +270,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
 
   // readCounts(Float64Array): in the order of COUNTS in lib/native.ts.
   Napi::Value ReadCounts(const Napi::CallbackInfo& info) {
-    double* at = Figures(info, 0, kTally + 6);
+    double* at = Figures(info, 0, kTally + 7);
     if (at == nullptr) {
       ThrowArgument(info.Env(), "readCounts takes a Float64Array with room for every count");
       return info.Env().Undefined();
@@ -279,6 +279,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     at = PutTally(at, counts);
     const std::uint64_t values[] = {counts.recalled,
                                     counts.retried,
+                                    counts.fresh,
                                     counts.messages,
                                     counts.discarded,
                                     dispatcher_.inbox().count(),

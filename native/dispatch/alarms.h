@@ -23,7 +23,7 @@ enum class AlarmKind : std::uint8_t {
 struct Alarm {
   std::uint64_t due_us;
   std::uint32_t slot;
-  std::uint32_t id;  // the lower half of the task's, for slots are used again
+  std::uint32_t order;  // the task's, for slots are used again
   std::uint16_t attempt;
   AlarmKind kind;
 };

@@ -11,16 +11,20 @@ namespace {
 // A task that was told to stop has so long to say how it ended, before its caller is told.
 constexpr std::uint64_t kMomentUs = 100'000;
 
+// Attempts are counted in 16 bits, and an alarm knows them apart by their number.
+constexpr std::uint16_t kMaxAttempt = 0xFFFF;
+
 }  // namespace
 
 // ---- the end of an attempt ------------------------------------------------------
 
 bool Dispatcher::MayRetry(const TaskSlot& slot, std::uint8_t cause) const noexcept {
-  return !dropping_ && slot.Has(cause) && slot.attempt <= slot.max_retries;
+  return !dropping_ && slot.Has(cause) && slot.attempt <= slot.max_retries && slot.attempt < kMaxAttempt;
 }
 
-void Dispatcher::Hold(std::uint32_t index) noexcept {
+void Dispatcher::Hold(std::uint32_t index, std::uint32_t worker) noexcept {
   TaskSlot& slot = slab_[index];
+  slot.connection = worker;
   // relaxed: the dispatcher owns a task that is in flight.
   slot.status.store(SlotStatus::kHeld, std::memory_order_relaxed);
   Move(slot, &Tally::sent, &Tally::held);
@@ -37,26 +41,23 @@ void Dispatcher::EndAttempt(Connection& connection, std::uint32_t index, DoneSta
   std::uint8_t cause = kind == RecordKind::kError ? kFlagRetryError : 0;
   // The request to stop decided how it ends, whatever the worker had to say by then.
   if (slot.Has(kFlagStopAsked)) {
-    --connection.stopping;
+    connection.LetGo(slot.sequence);
     const bool timed_out = slot.Has(kFlagTimedOut);
     kind = timed_out ? RecordKind::kTimeout : RecordKind::kCancelled;
     cause = timed_out ? kFlagRetryTimeout : 0;
     if (status != DoneStatus::kError) payload = {};
   }
+  if (kind == RecordKind::kCancelled) payload = {};
   if (cause != 0 && MayRetry(slot, cause)) {
-    Record record = RecordOf(index, RecordKind::kRetry, &connection);
+    Record record = RecordOf(index, RecordKind::kRetry, connection.worker);
     record.run_us = run_us;
     completions_.Append(record, payload);
-    Hold(index);
+    Hold(index, connection.worker);
   } else {
     Count(slot, &Tally::sent, -1);
-    Settle(index, kind, kind == RecordKind::kTimeout ? ByteSpan{} : payload, &connection, run_us);
+    Settle(index, kind, kind == RecordKind::kTimeout ? ByteSpan{} : payload, connection.worker, run_us);
   }
-  if (connection.stopping == 0) {
-    connection.condemned = false;
-  } else if (connection.condemned && connection.in_flight.size() == connection.stopping) {
-    ReportUnresponsive(connection);
-  }
+  if (connection.condemned && connection.in_flight.size() == connection.stopping) ReportUnresponsive(connection);
 }
 
 LostOutcome Dispatcher::SettleLost(std::uint32_t index, bool dropped) noexcept {
@@ -79,7 +80,7 @@ LostOutcome Dispatcher::SettleLost(std::uint32_t index, bool dropped) noexcept {
     kind = RecordKind::kTimeout;
   }
   Count(slot, &Tally::held, -1);
-  Settle(index, kind, {}, nullptr, 0);
+  Settle(index, kind, {}, slot.connection, 0);
   return outcome;
 }
 
@@ -90,7 +91,7 @@ bool Dispatcher::Retry(std::uint32_t index, std::uint64_t delay_us) noexcept {
   if (slot.status.load(std::memory_order_relaxed) != SlotStatus::kHeld) return false;
   if (dropping_ || (slot.Has(kFlagStopAsked) && !slot.Has(kFlagTimedOut))) {
     Count(slot, &Tally::held, -1);
-    Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
+    Settle(index, RecordKind::kCancelled, {}, slot.connection, 0);
     return true;
   }
   ++slot.attempt;
@@ -116,7 +117,7 @@ void Dispatcher::AskToStop(std::uint32_t index, StopReason reason) noexcept {
   ++connection->stopping;
   // What it has not begun is for workers that are certain to live on.
   Recall(*connection);
-  SetAlarm(index, AlarmKind::kMoment, now_us_ + std::min(kMomentUs, options_.grace_us));
+  SetMoment(index);
   SetAlarm(index, AlarmKind::kPatience, now_us_ + options_.grace_us);
   if (connection->foreign) return;
   if (connection->page) {
@@ -126,6 +127,10 @@ void Dispatcher::AskToStop(std::uint32_t index, StopReason reason) noexcept {
   std::uint8_t* at = AppendFrame(connection->output, kCancel, kCancelFields);
   Store(Store(at, slot.sequence), reason);
   MarkDirty(*connection);
+}
+
+void Dispatcher::SetMoment(std::uint32_t index) noexcept {
+  SetAlarm(index, AlarmKind::kMoment, now_us_ + std::min(kMomentUs, options_.grace_us));
 }
 
 void Dispatcher::ReportUnresponsive(const Connection& connection) noexcept {
@@ -139,7 +144,7 @@ void Dispatcher::ReportUnresponsive(const Connection& connection) noexcept {
 
 bool Dispatcher::IsValid(const Alarm& alarm) noexcept {
   const TaskSlot& slot = slab_[alarm.slot];
-  if (static_cast<std::uint32_t>(slot.id) != alarm.id || slot.attempt != alarm.attempt) return false;
+  if (slot.order != alarm.order || slot.attempt != alarm.attempt) return false;
   // relaxed: whether a task that waits is about to be popped is seen when its status is changed.
   const SlotStatus status = slot.status.load(std::memory_order_relaxed);
   switch (alarm.kind) {
@@ -158,8 +163,7 @@ bool Dispatcher::IsValid(const Alarm& alarm) noexcept {
 
 void Dispatcher::SetAlarm(std::uint32_t index, AlarmKind kind, std::uint64_t due_us) noexcept {
   const TaskSlot& slot = slab_[index];
-  alarms_.Push({due_us, index, static_cast<std::uint32_t>(slot.id), slot.attempt, kind},
-               [this](const Alarm& alarm) { return IsValid(alarm); });
+  alarms_.Push({due_us, index, slot.order, slot.attempt, kind}, [this](const Alarm& alarm) { return IsValid(alarm); });
 }
 
 void Dispatcher::RingAlarms() noexcept {
@@ -208,9 +212,10 @@ void Dispatcher::RingTimeout(std::uint32_t index) noexcept {
       SetAlarm(index, AlarmKind::kTimeout, now_us_ + timeout_us);
       return;
     }
+    // The lane first: one that has left it is marked as ended.
+    const RunLane* lane = connection->page->LaneOf(slot.sequence, options_.concurrency);
     // It has ended: its result is on its way.
     if (connection->page->ended.Has(slot.sequence)) return;
-    const RunLane* lane = connection->page->LaneOf(slot.sequence, options_.concurrency);
     const std::uint64_t started = lane == nullptr ? 0 : std::min(lane->started_us(), now_us_);
     if (started + timeout_us > now_us_) {
       SetAlarm(index, AlarmKind::kTimeout, started + timeout_us);
@@ -225,19 +230,26 @@ void Dispatcher::RingMoment(std::uint32_t index) noexcept {
   const TaskSlot& slot = slab_[index];
   const bool again = slot.Has(kFlagTimedOut) && MayRetry(slot, kFlagRetryTimeout);
   if (again || slot.ticket == kNoTicket) return;
-  completions_.Append(RecordOf(index, RecordKind::kStopping, Get(slot.connection)), {});
+  const Connection* connection = Get(slot.connection);
+  completions_.Append(RecordOf(index, RecordKind::kStopping, connection == nullptr ? 0 : connection->worker), {});
 }
 
 void Dispatcher::RingPatience(std::uint32_t index) noexcept {
-  Connection* connection = Get(slab_[index].connection);
+  const TaskSlot& slot = slab_[index];
+  Connection* connection = Get(slot.connection);
   if (connection == nullptr) return;
-  // Others that it runs have done nothing wrong: they have as long again.
-  if (!connection->condemned && connection->in_flight.size() > connection->stopping) {
-    connection->condemned = true;
-    SetAlarm(index, AlarmKind::kPatience, now_us_ + options_.grace_us);
-  } else {
+  const bool offender = connection->condemned && connection->offender == slot.sequence;
+  if (offender || connection->in_flight.size() == connection->stopping) {
     ReportUnresponsive(*connection);
+    return;
   }
+  // Others that it runs have done nothing wrong: they have as long again.
+  const std::uint64_t again_us = connection->condemned ? std::max(options_.grace_us, kMomentUs) : options_.grace_us;
+  if (!connection->condemned) {
+    connection->condemned = true;
+    connection->offender = slot.sequence;
+  }
+  SetAlarm(index, AlarmKind::kPatience, now_us_ + again_us);
 }
 
 }  // namespace bosun

@@ -39,6 +39,7 @@ struct Connection {
   std::deque<InFlight> in_flight;  // in order of sequence
   std::uint32_t last_sent = 0;
   std::uint32_t stopping = 0;   // of those in flight, told to stop
+  std::uint32_t offender = 0;   // while it is condemned: the number of that task
   std::uint64_t sent_us = 0;    // when a foreign one was given its task
   std::uint32_t scheduled = 0;  // by a foreign one, which gives its tasks no numbers
   bool schedule_waits = false;  // its task was accepted, and it has yet to be told so
@@ -56,6 +57,12 @@ struct Connection {
     // A worker that is still cleaning up after a task that was stopped may have to be killed for it.
     if (!greeted || foreign || closing || suspended || stuck || stopping > 0 || in_flight.size() >= window) return 0;
     return window - static_cast<std::uint32_t>(in_flight.size());
+  }
+
+  // A task that it was told to stop has ended, or was taken back.
+  void LetGo(std::uint32_t sequence) noexcept {
+    --stopping;
+    if (sequence == offender) condemned = false;
   }
 
   // True when it holds a task that it has not begun.

@@ -51,13 +51,14 @@ bool Dispatcher::Submit(const Submission& submission, ByteSpan payload) noexcept
     slot_of_ticket_[submission.ticket] = index;
   }
   if (dropping_) {
-    Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
+    Settle(index, RecordKind::kCancelled, {}, 0, 0);
     return true;
   }
   slot.SetPayload(payload);
   // release: pairs with the acquire in Cancel and Pop; the queue's own edge orders the rest.
   slot.status.store(SlotStatus::kQueued, std::memory_order_release);
   Count(slot, &Tally::waiting, 1);
+  if (IsFresh(slot)) ++counts_.fresh;
   if (submission.deadline_ms > 0) {
     SetAlarm(index, AlarmKind::kDeadline, now_us_ + std::uint64_t{submission.deadline_ms} * 1000);
   }
@@ -78,18 +79,21 @@ CancelOutcome Dispatcher::Cancel(std::uint32_t ticket) noexcept {
   switch (slot.status.load(std::memory_order_relaxed)) {
     case SlotStatus::kDelayed:
       Count(slot, &Tally::held, -1);
-      Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
+      Settle(index, RecordKind::kCancelled, {}, slot.connection, 0);
       return CancelOutcome::kDropped;
     case SlotStatus::kHeld:
     case SlotStatus::kSent:
       // One that took too long has been settled for its owner, unless another attempt was to follow.
       if (slot.Has(kFlagTimedOut) && !MayRetry(slot, kFlagRetryTimeout)) return CancelOutcome::kUnknown;
-      slot.flags &= ~kFlagTimedOut;
       if (slot.status.load(std::memory_order_relaxed) == SlotStatus::kHeld) {
         slot.flags |= kFlagStopAsked;
       } else if (!slot.Has(kFlagStopAsked)) {
         AskToStop(index, StopReason::kCancelled);
+      } else if (slot.Has(kFlagTimedOut)) {
+        // Nobody was told at its time-out, for it was to be tried again.
+        SetMoment(index);
       }
+      slot.flags &= ~kFlagTimedOut;
       return CancelOutcome::kAsked;
     default:
       return CancelOutcome::kUnknown;
@@ -105,19 +109,20 @@ bool Dispatcher::DropQueued(std::uint32_t index, RecordKind kind) noexcept {
     return false;
   }
   Count(slot, &Tally::waiting, -1);
+  if (IsFresh(slot)) --counts_.fresh;
   ++tombstones_;
   ++tombstones_at_[slot.level];
-  Settle(index, kind, {}, nullptr, 0);
+  Settle(index, kind, {}, 0, 0);
   return true;
 }
 
-Record Dispatcher::RecordOf(std::uint32_t index, RecordKind kind, const Connection* connection) noexcept {
+Record Dispatcher::RecordOf(std::uint32_t index, RecordKind kind, std::uint32_t worker) noexcept {
   constexpr std::uint8_t kForeignLevel = 0x80;
   const TaskSlot& slot = slab_[index];
   Record record;
   record.ticket = slot.ticket;
   record.slot = index;
-  record.worker = connection == nullptr ? 0 : connection->worker;
+  record.worker = worker;
   record.kind = kind;
   record.level = slot.Has(kFlagForeign) ? slot.level | kForeignLevel : slot.level;
   record.attempt = slot.attempt;
@@ -125,10 +130,10 @@ Record Dispatcher::RecordOf(std::uint32_t index, RecordKind kind, const Connecti
   return record;
 }
 
-void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, const Connection* connection,
+void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, std::uint32_t worker,
                         std::uint32_t run_us) noexcept {
   TaskSlot& slot = slab_[index];
-  Record record = RecordOf(index, kind, connection);
+  Record record = RecordOf(index, kind, worker);
   record.run_us = run_us;
   // The owner knows the names of its own tasks; of others it finds them in the task.
   if ((kind == RecordKind::kTimeout || kind == RecordKind::kDeadline) && slot.ticket == kNoTicket) {
@@ -259,9 +264,9 @@ bool Dispatcher::Disconnect(std::uint32_t handle) noexcept {
     // A worker that was killed because of a task did not die of it.
     if (!slot.Has(kFlagStopAsked) && slot.crashes < 0xFF) ++slot.crashes;
     const bool ended = gone->page && gone->page->ended.Has(flight.sequence);
-    Hold(flight.slot);
+    Hold(flight.slot, gone->worker);
     const RecordKind kind = ended ? RecordKind::kLostResult : RecordKind::kLost;
-    completions_.Append(RecordOf(flight.slot, kind, gone.get()), slot.payload());
+    completions_.Append(RecordOf(flight.slot, kind, gone->worker), slot.payload());
   }
   return true;
 }

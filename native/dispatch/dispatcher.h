@@ -90,6 +90,7 @@ struct Counts : Tally {
   std::uint64_t discarded = 0;  // of them, never to be read
   std::uint64_t recalled = 0;   // tasks taken back from workers, or left unclaimed by dead ones
   std::uint64_t retried = 0;    // attempts after the first
+  std::uint64_t fresh = 0;      // of those that wait: the owner's own that have never been sent
 };
 
 class Dispatcher {
@@ -203,6 +204,9 @@ class Dispatcher {
   // Sends up to `quota` tasks to each worker with credit; false when nothing was sent.
   bool Round(std::uint32_t quota, bool idle_only) noexcept;
   void Send(Connection& connection, std::uint32_t slot) noexcept;
+  static bool IsFresh(const TaskSlot& slot) noexcept {
+    return slot.ticket != kNoTicket && slot.attempt == 1 && !slot.Has(kFlagCounted);
+  }
   // Puts it back to the front of its level, from where it was counted.
   void Return(std::uint32_t slot, std::uint64_t Tally::*from) noexcept;
   // True when some worker could begin a task at once.
@@ -216,9 +220,11 @@ class Dispatcher {
   bool DropQueued(std::uint32_t slot, RecordKind kind) noexcept;
   // Tells the worker of a task to stop it.
   void AskToStop(std::uint32_t slot, StopReason reason) noexcept;
+  // Who waits for it is told in a moment.
+  void SetMoment(std::uint32_t slot) noexcept;
   bool MayRetry(const TaskSlot& slot, std::uint8_t cause) const noexcept;
   // Its attempt is over, and the owner is asked how it goes on.
-  void Hold(std::uint32_t slot) noexcept;
+  void Hold(std::uint32_t slot, std::uint32_t worker) noexcept;
 
   // Does what is due.
   void RingAlarms() noexcept;
@@ -230,9 +236,9 @@ class Dispatcher {
   void SetAlarm(std::uint32_t slot, AlarmKind kind, std::uint64_t due_us) noexcept;
   bool IsValid(const Alarm& alarm) noexcept;
 
-  Record RecordOf(std::uint32_t slot, RecordKind kind, const Connection* connection) noexcept;
-  // Counts, reports and frees a task that is out of every queue.
-  void Settle(std::uint32_t slot, RecordKind kind, ByteSpan payload, const Connection* connection,
+  Record RecordOf(std::uint32_t slot, RecordKind kind, std::uint32_t worker) noexcept;
+  // Counts, reports and frees a task that is out of every queue; `worker` is the last that ran it, 0 for none.
+  void Settle(std::uint32_t slot, RecordKind kind, ByteSpan payload, std::uint32_t worker,
               std::uint32_t run_us) noexcept;
   void Count(const TaskSlot& slot, std::uint64_t Tally::*where, int step) noexcept;
   void Move(const TaskSlot& slot, std::uint64_t Tally::*from, std::uint64_t Tally::*to) noexcept;

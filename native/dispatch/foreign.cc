@@ -19,8 +19,10 @@ Fault Dispatcher::OnForeignFrame(Connection& connection, std::uint8_t type, Byte
     // The answer to the request before this one has not even been written. A task in it was never seen by the peer.
     const bool has_task = connection.output.data()[0] == kTask && connection.output.size() > kHeaderBytes;
     if (has_task && !connection.in_flight.empty()) {
-      Return(connection.in_flight.back().slot, &Tally::sent);
+      const InFlight flight = connection.in_flight.back();
       connection.in_flight.pop_back();
+      if (slab_[flight.slot].Has(kFlagStopAsked)) connection.LetGo(flight.sequence);
+      Return(flight.slot, &Tally::sent);
       connection.output.Clear();
     }
     return Fault::kOutOfPlace;

@@ -49,7 +49,7 @@ struct alignas(64) TaskSlot {
   std::uint32_t ticket = kNoTicket;  // the owner's number for it; none for tasks that workers scheduled
   std::uint32_t order = 0;           // of submission, modulo 2^32
   std::uint32_t timeout_ms = 0;      // of one run; 0 is none
-  std::uint32_t connection = 0;      // while sent
+  std::uint32_t connection = 0;      // while sent; while held, the number of the worker that ran it
   std::uint32_t sequence = 0;        // while sent
   std::atomic<std::uint32_t> next_free{kNoSlot};
   std::uint16_t attempt = 0;  // that is under way, or comes next; the first is 1

@@ -84,6 +84,7 @@ void Dispatcher::Send(Connection& connection, std::uint32_t index) noexcept {
   slot.sequence = ++connection.last_sent;
   connection.in_flight.push_back({slot.sequence, index});
   if (!slot.Has(kFlagCounted)) {
+    if (IsFresh(slot)) --counts_.fresh;
     slot.flags |= kFlagCounted;
     waits_.Add(now_us_ - slot.since_us);
   }
@@ -107,7 +108,7 @@ void Dispatcher::Return(std::uint32_t index, std::uint64_t Tally::*from) noexcep
   TaskSlot& slot = slab_[index];
   if (dropping_ || slot.Has(kFlagStopAsked)) {
     Count(slot, from, -1);
-    Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
+    Settle(index, RecordKind::kCancelled, {}, 0, 0);
     return;
   }
   // release: pairs with the acquire in Cancel and Pop.
@@ -124,9 +125,12 @@ void Dispatcher::Return(std::uint32_t index, std::uint64_t Tally::*from) noexcep
 void Dispatcher::ReturnUnclaimed(Connection& connection, std::uint32_t claimed) noexcept {
   std::deque<InFlight>& in_flight = connection.in_flight;
   while (!in_flight.empty() && After(in_flight.back().sequence, claimed)) {
-    ++counts_.recalled;
-    Return(in_flight.back().slot, &Tally::sent);
+    const InFlight flight = in_flight.back();
     in_flight.pop_back();
+    ++counts_.recalled;
+    // Only a worker that writes anything into its page is told to stop what it has not claimed.
+    if (slab_[flight.slot].Has(kFlagStopAsked)) connection.LetGo(flight.sequence);
+    Return(flight.slot, &Tally::sent);
   }
 }
 
@@ -206,7 +210,8 @@ void Dispatcher::Drop() noexcept {
   dropping_ = true;
   for (std::uint32_t index = Pop(); index != kNoSlot; index = Pop()) {
     Count(slab_[index], &Tally::sent, -1);
-    Settle(index, RecordKind::kCancelled, {}, nullptr, 0);
+    if (IsFresh(slab_[index])) --counts_.fresh;
+    Settle(index, RecordKind::kCancelled, {}, 0, 0);
   }
   alarms_.TakeAll(AlarmKind::kRetry, [this](const Alarm& alarm) {
     if (IsValid(alarm)) Return(alarm.slot, &Tally::held);

@@ -76,15 +76,21 @@ class RunLane {
  public:
   // Worker: before it claims `sequence` for this lane, so that whoever sees the claim finds the lane.
   void Begin(std::uint32_t sequence, std::uint64_t now_us) noexcept {
-    // relaxed, both: the claim behind them publishes.
+    // relaxed: the next store publishes.
     started_us_.store(now_us, std::memory_order_relaxed);
-    sequence_.store(sequence, std::memory_order_relaxed);
+    // release: pairs with the acquire in sequence(); the task that was here before is marked as ended.
+    sequence_.store(sequence, std::memory_order_release);
   }
-  // Worker: it is over, or was not claimed. Numbers begin with 1.
-  void End() noexcept { sequence_.store(0, std::memory_order_relaxed); }
+  // Worker: it is over, and marked as ended before this, or was not claimed. Numbers begin with 1.
+  void End() noexcept {
+    sequence_.store(0, std::memory_order_release);  // release: as in Begin.
+  }
 
-  // Manager: what runs here; to be read behind ClaimWord::claimed, whose acquire makes it the claimed one.
-  std::uint32_t sequence() const noexcept { return sequence_.load(std::memory_order_relaxed); }
+  // Manager: what runs here; to be read behind ClaimWord::claimed, whose acquire makes it the claimed one, and before
+  // EndRing::Has.
+  std::uint32_t sequence() const noexcept {
+    return sequence_.load(std::memory_order_acquire);  // acquire: pairs with the release in Begin and End.
+  }
   std::uint64_t started_us() const noexcept { return started_us_.load(std::memory_order_relaxed); }
 
   // Manager. Relaxed, as its reader: a hint, with no data behind it.

@@ -11,13 +11,25 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <random>
 #include <string_view>
 #include <type_traits>
 
 namespace bosun::test {
 
+// Of the random run that is under way, printed with a failure unless it is 0. Set on one thread, before others start.
+inline std::uint64_t seed = 0;
+
+// BOSUN_SEED, or one that is different each time.
+inline std::uint64_t NewSeed() {
+  const char* text = std::getenv("BOSUN_SEED");
+  seed = text != nullptr ? std::strtoull(text, nullptr, 10) : std::random_device{}() | 1u;
+  return seed;
+}
+
 [[noreturn]] inline void Fail(const char* file, int line, const char* what) noexcept {
   std::fprintf(stderr, "%s:%d: CHECK failed: %s\n", file, line, what);
+  if (seed != 0) std::fprintf(stderr, "  BOSUN_SEED=%llu\n", static_cast<unsigned long long>(seed));
   std::fflush(stderr);
   // _Exit, because other threads may still be running and must not meet destroyed statics.
   std::_Exit(1);

@@ -1,7 +1,8 @@
-// The claim word between a manager and a worker, alone and in a race.
+// What a manager and a worker share: the claim word, the run lanes and the ring of ends, alone and in a race.
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <random>
 #include <thread>
 #include <vector>
@@ -12,6 +13,10 @@
 namespace {
 
 using bosun::ClaimWord;
+using bosun::EndRing;
+using bosun::RunLane;
+using bosun::StatusPage;
+using bosun::StopReason;
 
 TEST(ClaimsInOrderUpToTheLimit) {
   ClaimWord word;
@@ -113,6 +118,108 @@ TEST(RecallsAndClaimsInARaceRunEachTaskOnce) {
     ran += runs[task];
   }
   CHECK(ran > 0);
+}
+
+// ---- lanes ----------------------------------------------------------------------------
+
+TEST(ALaneHoldsOneTaskAndTheReasonToStopItOnly) {
+  RunLane lane;
+  CHECK_EQ(lane.sequence(), 0u);
+  lane.Begin(7, 1234);
+  CHECK_EQ(lane.sequence(), 7u);
+  CHECK_EQ(lane.started_us(), 1234u);
+  CHECK_EQ(lane.Stopped(7), StopReason::kNone);
+  lane.Stop(7, StopReason::kTimeout);
+  CHECK_EQ(lane.Stopped(7), StopReason::kTimeout);
+  lane.End();
+  CHECK_EQ(lane.sequence(), 0u);
+  lane.Begin(8, 1300);
+  CHECK_EQ(lane.Stopped(8), StopReason::kNone);
+  lane.Stop(0xFFFFFFFF, StopReason::kClosing);
+  CHECK_EQ(lane.Stopped(0xFFFFFFFF), StopReason::kClosing);
+  CHECK_EQ(lane.Stopped(8), StopReason::kNone);
+}
+
+TEST(ATaskIsFoundInTheLanesThatAreInUse) {
+  const auto page = std::make_unique<StatusPage>();
+  CHECK(page->LaneOf(5, 4) == nullptr);
+  page->lanes[3].Begin(5, 1);
+  CHECK(page->LaneOf(5, 4) == &page->lanes[3]);
+  CHECK(page->LaneOf(5, 3) == nullptr);
+  page->lanes[3].End();
+  CHECK(page->LaneOf(5, 4) == nullptr);
+  // More lanes in use than there are is no reason to read beyond them.
+  CHECK(page->LaneOf(5, 0xFFFFFFFF) == nullptr);
+  page->lanes[StatusPage::kMaxLanes - 1].Begin(6, 1);
+  CHECK(page->LaneOf(6, 0xFFFFFFFF) == &page->lanes[StatusPage::kMaxLanes - 1]);
+}
+
+// ---- the ring of ends -------------------------------------------------------------------
+
+TEST(TheRingKnowsTheLastEndsAcrossTheWrap) {
+  const auto ring = std::make_unique<EndRing>();
+  const std::uint32_t first = 0xFFFFFFFF - EndRing::kPlaces / 2;
+  for (std::uint32_t n = 1; n <= EndRing::kPlaces; ++n) ring->Ended(first - n);
+  for (std::uint32_t n = 0; n < EndRing::kPlaces; ++n) {
+    CHECK(!ring->Has(first + n));
+    ring->Ended(first + n);
+  }
+  for (std::uint32_t n = 0; n < EndRing::kPlaces; ++n) CHECK(ring->Has(first + n));
+  CHECK(!ring->Has(first - EndRing::kPlaces));
+  CHECK(!ring->Has(first + EndRing::kPlaces));
+  // The next ones take the places of the oldest.
+  for (std::uint32_t n = 0; n < EndRing::kPlaces; ++n) {
+    ring->Ended(first + EndRing::kPlaces + n);
+    CHECK(!ring->Has(first + n));
+    CHECK(ring->Has(first + EndRing::kPlaces + n));
+  }
+}
+
+TEST(EndsInAnyOrderAreKnown) {
+  const auto ring = std::make_unique<EndRing>();
+  for (const std::uint32_t sequence : {9u, 3u, 7u}) ring->Ended(sequence);
+  for (std::uint32_t sequence = 1; sequence < 12; ++sequence) {
+    CHECK_EQ(ring->Has(sequence), sequence == 3 || sequence == 7 || sequence == 9);
+  }
+}
+
+// Whatever the manager looks at has been claimed: it is in its lane, with its own start, or it is marked as ended.
+TEST(AClaimedTaskIsInALaneOrHasEnded) {
+  const std::uint32_t tasks = static_cast<std::uint32_t>(bosun::test::Scaled(200'000));
+  constexpr std::uint32_t kLanes = 2;
+  const auto page = std::make_unique<StatusPage>();
+  page->claim.Extend(tasks);
+  std::atomic<bool> finished{false};
+
+  std::thread worker([&] {
+    for (std::uint32_t sequence = 1; sequence <= tasks; ++sequence) {
+      const std::uint32_t lane = sequence % kLanes;
+      page->lanes[lane].Begin(sequence, sequence);
+      CHECK(page->claim.Claim(sequence));
+      page->ended.Ended(sequence);
+      page->lanes[lane].End();
+      if (sequence % 64 == 0) std::this_thread::yield();
+    }
+    finished.store(true, std::memory_order_release);  // release: pairs with the acquire below.
+  });
+
+  std::uint64_t seen = 0;
+  // acquire: pairs with the release above.
+  while (!finished.load(std::memory_order_acquire)) {
+    const std::uint32_t sequence = page->claim.claimed();
+    if (sequence == 0) continue;
+    const RunLane* lane = page->LaneOf(sequence, kLanes);
+    // A later task may be in the lane by now, never an earlier one.
+    if (lane != nullptr) CHECK(lane->started_us() >= sequence);
+    if (lane == nullptr) {
+      // Its place in the ring may have been taken, by one that was claimed far behind it.
+      const bool ended = page->ended.Has(sequence);
+      CHECK(ended || page->claim.claimed() >= sequence + EndRing::kPlaces);
+    }
+    ++seen;
+  }
+  worker.join();
+  CHECK(seen > 0 || tasks < 1000);
 }
 
 }  // namespace

@@ -1,8 +1,10 @@
-// A dispatcher with workers that are played by the test: no sockets, no threads.
+// A dispatcher with workers and peers that are played by the test: no sockets, no threads.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "check.h"
@@ -14,6 +16,8 @@ struct Task {
   std::uint32_t sequence;
   std::uint64_t id;
   std::string payload;
+  std::uint16_t attempt = 0;
+  std::uint16_t flags = 0;
 };
 
 inline ByteSpan Span(std::string_view text) {
@@ -26,18 +30,58 @@ inline SharedPage NewPage() {
   return MapPage(file.get());
 }
 
-// The other end of one connection.
-class FakeWorker {
+// The other end of one connection, and what arrived there.
+class FakeEnd {
  public:
-  FakeWorker(Dispatcher& dispatcher, std::uint32_t worker, bool greet = true) : dispatcher_(dispatcher) {
-    SharedPage page = NewPage();
-    CHECK(page != nullptr);
+  FakeEnd(const FakeEnd&) = delete;
+  FakeEnd& operator=(const FakeEnd&) = delete;
+  virtual ~FakeEnd() = default;
+
+  std::uint32_t connection() const { return connection_; }
+  // What arrived since the last call, other than tasks.
+  std::vector<std::pair<std::uint8_t, std::string>> Others() { return std::exchange(others_, {}); }
+
+  Fault Say(std::uint8_t type, std::string_view body = "") {
+    Bytes out;
+    std::copy(body.begin(), body.end(), AppendFrame(out, type, body.size()));
+    return dispatcher_.Receive(connection_, out.span());
+  }
+  Fault Next() { return Say(kNext); }
+  Fault Message(std::string_view payload) { return Say(kMessage, payload); }
+
+  void OnBytes(ByteSpan bytes) {
+    const DecodeResult result = decoder_.Push(bytes, [&](std::uint8_t type, ByteSpan body) {
+      const std::string text(body.begin(), body.end());
+      if (!OnTask(type, body)) others_.emplace_back(type, text);
+      return true;
+    });
+    CHECK(result == DecodeResult::kOk);
+  }
+
+ protected:
+  explicit FakeEnd(Dispatcher& dispatcher) : dispatcher_(dispatcher) {}
+  // False when the frame is no task, and so one of the others.
+  virtual bool OnTask(std::uint8_t type, ByteSpan body) = 0;
+
+  Dispatcher& dispatcher_;
+  std::uint32_t connection_ = 0;
+
+ private:
+  FrameDecoder decoder_{1 << 20};
+  std::vector<std::pair<std::uint8_t, std::string>> others_;
+};
+
+// One of bosun's own workers.
+class FakeWorker final : public FakeEnd {
+ public:
+  FakeWorker(Dispatcher& dispatcher, std::uint32_t worker, bool greet = true, bool with_page = true)
+      : FakeEnd(dispatcher) {
+    SharedPage page = with_page ? NewPage() : nullptr;
+    CHECK(with_page == (page != nullptr));
     page_ = page.get();
     connection_ = dispatcher.Connect(worker, std::move(page));
     if (greet) Greet();
   }
-
-  std::uint32_t connection() const { return connection_; }
 
   void Greet() {
     Bytes out;
@@ -50,7 +94,8 @@ class FakeWorker {
 
   // What arrived since the last call.
   std::vector<Task> Tasks() { return std::exchange(tasks_, {}); }
-  std::vector<std::pair<std::uint8_t, std::string>> Others() { return std::exchange(others_, {}); }
+  // Null when it has none.
+  StatusPage* page() const { return page_; }
 
   bool Claim(const Task& task, std::uint32_t lane = 0, std::uint64_t now_us = 0) {
     page_->lanes[lane].Begin(task.sequence, now_us);
@@ -78,57 +123,66 @@ class FakeWorker {
     return dispatcher_.Receive(connection_, out.span());
   }
 
-  Fault Schedule(std::uint32_t priority, std::uint32_t number, std::string_view payload) {
+  Fault Schedule(std::uint32_t priority, std::uint32_t number, std::string_view payload,
+                 const Submission& policy = {}) {
     Bytes out;
     std::uint8_t* at =
         AppendFrame(out, static_cast<std::uint8_t>(kSchedule + priority), kScheduleFields + payload.size());
     at = Store(at, number);
-    at = std::fill_n(at, kScheduleFields - sizeof number, std::uint8_t{0});
+    at = Store(at, policy.timeout_ms);
+    at = Store(at, policy.deadline_ms);
+    at = Store(at, policy.max_retries);
+    at = Store(at, policy.max_crashes);
+    at = Store(at, policy.flags);
     std::copy(payload.begin(), payload.end(), at);
     return dispatcher_.Receive(connection_, out.span());
   }
 
-  Fault Next() {
-    Bytes out;
-    AppendFrame(out, kNext, 0);
-    return dispatcher_.Receive(connection_, out.span());
-  }
-
-  Fault Message(std::string_view payload) {
-    Bytes out;
-    std::copy(payload.begin(), payload.end(), AppendFrame(out, kMessage, payload.size()));
-    return dispatcher_.Receive(connection_, out.span());
-  }
-
-  void OnBytes(ByteSpan bytes) {
-    const DecodeResult result = decoder_.Push(bytes, [&](std::uint8_t type, ByteSpan body) {
-      const std::string text(body.begin(), body.end());
-      if (type == kTask) {
-        tasks_.push_back(
-            {Load<std::uint32_t>(body.data()), Load<std::uint64_t>(body.data() + 8), text.substr(kTaskFields)});
-      } else {
-        others_.emplace_back(type, text);
-      }
-      return true;
-    });
-    CHECK(result == DecodeResult::kOk);
-  }
-
  private:
-  Dispatcher& dispatcher_;
-  std::uint32_t connection_ = 0;
+  bool OnTask(std::uint8_t type, ByteSpan body) override {
+    if (type != kTask) return false;
+    CHECK(body.size() >= kTaskFields);
+    const std::string text(body.begin() + kTaskFields, body.end());
+    tasks_.push_back({Load<std::uint32_t>(body.data()), Load<std::uint64_t>(body.data() + 8), text,
+                      Load<std::uint16_t>(body.data() + 4), Load<std::uint16_t>(body.data() + 6)});
+    return true;
+  }
+
   StatusPage* page_ = nullptr;
-  FrameDecoder decoder_{1 << 20};
   std::vector<Task> tasks_;
-  std::vector<std::pair<std::uint8_t, std::string>> others_;
 };
 
-// Dispatches and delivers to these workers.
-inline void Turn(Dispatcher& dispatcher, std::vector<FakeWorker*> workers) {
+// A peer on a listening socket: it speaks the reference dialogue, and its tasks are bare payloads.
+class FakePeer final : public FakeEnd {
+ public:
+  FakePeer(Dispatcher& dispatcher, std::uint32_t worker) : FakeEnd(dispatcher) {
+    connection_ = dispatcher.ConnectForeign(worker);
+    CHECK(connection_ != 0);
+  }
+
+  Fault Done() { return Say(kDone); }
+  Fault Schedule(std::uint32_t priority, std::string_view payload) {
+    return Say(static_cast<std::uint8_t>(kSchedule + priority), payload);
+  }
+  // The answers to kNext and kDone since the last call; empty ones say that no task waits.
+  std::vector<std::string> Answers() { return std::exchange(answers_, {}); }
+
+ private:
+  bool OnTask(std::uint8_t type, ByteSpan body) override {
+    if (type != kTask) return false;
+    answers_.emplace_back(body.begin(), body.end());
+    return true;
+  }
+
+  std::vector<std::string> answers_;
+};
+
+// Dispatches and delivers to these.
+inline void Turn(Dispatcher& dispatcher, const std::vector<FakeEnd*>& ends) {
   dispatcher.Dispatch();
   dispatcher.Flush([&](std::uint32_t connection, Bytes&& bytes) {
-    for (FakeWorker* worker : workers) {
-      if (worker->connection() == connection) worker->OnBytes(bytes.span());
+    for (FakeEnd* end : ends) {
+      if (end->connection() == connection) end->OnBytes(bytes.span());
     }
   });
 }
@@ -140,23 +194,40 @@ struct Read {
 
 inline std::vector<Read> ReadAll(RecordQueue& queue) {
   std::vector<Read> records;
-  std::vector<std::uint8_t> buffer(1 << 16);
-  while (queue.count() > 0) {
-    const std::size_t size = queue.Drain(buffer);
-    if (size == 0) {
-      buffer.resize(queue.NextSize());
-      continue;
-    }
-    for (std::size_t at = 0; at < size;) {
-      Read read;
-      std::memcpy(&read.record, buffer.data() + at, sizeof(Record));
-      at += sizeof(Record);
-      read.payload.assign(reinterpret_cast<const char*>(buffer.data()) + at, read.record.length);
-      at += read.record.length;
-      records.push_back(read);
-    }
+  if (queue.count() == 0) return records;
+  std::vector<std::uint8_t> buffer(queue.bytes());
+  CHECK_EQ(queue.Drain(buffer), buffer.size());
+  CHECK_EQ(queue.count(), 0u);
+  for (std::size_t at = 0; at < buffer.size();) {
+    Read read;
+    std::memcpy(&read.record, buffer.data() + at, sizeof(Record));
+    at += sizeof(Record);
+    read.payload.assign(reinterpret_cast<const char*>(buffer.data()) + at, read.record.length);
+    at += read.record.length;
+    records.push_back(std::move(read));
   }
   return records;
+}
+
+inline const char* NameOf(RecordKind kind) {
+  constexpr const char* kNames[] = {"?",        "value",       "error",        "cancelled",     "lost",    "message",
+                                    "ready",    "startFailed", "full",         "retry",         "timeout", "stopping",
+                                    "deadline", "lostResult",  "unresponsive", "foreignMessage"};
+  return static_cast<std::size_t>(kind) < std::size(kNames) ? kNames[static_cast<std::size_t>(kind)] : "?";
+}
+
+// The kinds of the records, in order: "ready value ".
+inline std::string KindsOf(const std::vector<Read>& records) {
+  std::string kinds;
+  for (const Read& read : records) kinds += std::string(NameOf(read.record.kind)) + " ";
+  return kinds;
+}
+inline std::string Said(Dispatcher& dispatcher) { return KindsOf(ReadAll(dispatcher.completions())); }
+
+inline std::string Payloads(const std::vector<Task>& tasks) {
+  std::string all;
+  for (const Task& task : tasks) all += task.payload + " ";
+  return all;
 }
 
 inline void Submit(Dispatcher& dispatcher, std::uint32_t level, std::uint32_t ticket, std::string_view payload,
@@ -179,11 +250,18 @@ inline void CheckSums(const Dispatcher& dispatcher) {
     sum.sent += t.sent;
     sum.held += t.held;
     sum.accepted += t.accepted;
+    sum.done += t.done;
+    sum.failed += t.failed;
+    sum.cancelled += t.cancelled;
   }
   CHECK_EQ(c.waiting, sum.waiting);
   CHECK_EQ(c.sent, sum.sent);
   CHECK_EQ(c.held, sum.held);
   CHECK_EQ(c.accepted, sum.accepted);
+  CHECK(c.fresh <= c.waiting);
+  CHECK_EQ(c.done, sum.done);
+  CHECK_EQ(c.failed, sum.failed);
+  CHECK_EQ(c.cancelled, sum.cancelled);
 }
 
 }  // namespace bosun::test

@@ -12,12 +12,6 @@ using namespace bosun::test;
 
 DispatcherOptions Strict(std::uint32_t levels = 2) { return {.levels = levels, .prefetch = 1}; }
 
-std::string Payloads(const std::vector<Task>& tasks) {
-  std::string all;
-  for (const Task& task : tasks) all += task.payload + " ";
-  return all;
-}
-
 TEST(SendsTheMostUrgentFirstAndInOrderInsideALevel) {
   Dispatcher d(Strict(3));
   FakeWorker w(d, 1);
