@@ -6,7 +6,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { ProcessManager, type ProcessManagerOptions, WorkerLostError, WorkerStartError } from '../lib/index.js';
+import {
+  ProcessManager,
+  type ProcessManagerOptions,
+  ProtocolError,
+  type WorkerException,
+  WorkerLostError,
+  WorkerStartError,
+} from '../lib/index.js';
 import { Stubborn, UntilAborted } from './fixtures/tasks.js';
 
 const MODULE = new URL('./fixtures/failure-tasks.js', import.meta.url);
@@ -54,6 +61,30 @@ describe('a worker that says what is no frame', () => {
       assert.match(warned[0] as string, new RegExp(said));
     });
   }
+});
+
+describe('a worker that says what cannot be decoded', () => {
+  test('as a result, fails that task', LIMIT, async (t) => {
+    const manager = makeManager(t);
+    await assert.rejects(manager.run(target('writeBadPayload'), ['result']), (error: WorkerException) => {
+      assert.deepEqual([error.code, error.taskId], ['ERR_BOSUN_TASK_FAILED', 1]);
+      assert.match(error.message, /the result of task 1 cannot be decoded/);
+      assert.equal((error.cause as ProtocolError).code, 'ERR_BOSUN_PROTOCOL');
+      return true;
+    });
+    assert.equal(manager.stats().tasks.done, 1, 'by its word');
+  });
+
+  test('as a message, is thrown to the reader; the next one goes on behind it', LIMIT, async (t) => {
+    const manager = makeManager(t);
+    const controller = new AbortController();
+    const task = manager.run(target('writeBadPayload'), ['message'], { signal: controller.signal });
+    await assert.rejects(manager.messages().next(), ProtocolError);
+    manager.sendMessage('after it');
+    assert.equal((await manager.messages().next()).value, 'after it');
+    controller.abort();
+    await assert.rejects(task, { name: 'AbortError' });
+  });
 });
 
 describe('the end of a worker', () => {

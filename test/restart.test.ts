@@ -1,11 +1,13 @@
 // When workers cannot live: the restart limit, a system that refuses them, and workers that are stopped.
 
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { ProcessManager, WorkerLostError, WorkerStartError } from '../lib/index.js';
 import { holdProcess, makeDirectory, makeManager, makeNotes } from './fixtures/scene.js';
@@ -104,6 +106,38 @@ describe('a system that refuses to start workers', () => {
       warnings: ['BOSUN_W004'],
     });
   });
+});
+
+const AS_NOBODY = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+
+/** A user that has no other processes, and the system's limit for one: why they cannot be had here. */
+function whyNoLimits(): string | false {
+  if (process.platform !== 'linux') return 'only Linux has prlimit';
+  if (process.getuid?.() !== 0) return 'it takes root to start a process as a user that has no others';
+  const args = [...AS_NOBODY, process.execPath, '--check', REFUSED_FORK];
+  if (spawnSync('setpriv', args).status !== 0) return 'another user cannot run Node.js on this folder';
+  return spawnSync('prlimit', ['--version']).status === 0 ? false : 'there is no prlimit';
+}
+
+const REFUSED_FORK = fileURLToPath(new URL('./fixtures/refused-fork.js', import.meta.url));
+
+test('a fork that the system refuses is tried again too', { skip: whyNoLimits() }, async (t) => {
+  const child = spawn('setpriv', [...AS_NOBODY, process.execPath, REFUSED_FORK], { stdio: ['pipe', 'pipe', 'ignore'] });
+  t.after(() => child.kill('SIGKILL'));
+  // The soft limit only, and by the same user: that takes no privilege.
+  const limit = (most: number) =>
+    promisify(execFile)('setpriv', [...AS_NOBODY, 'prlimit', '--pid', `${child.pid}`, `--nproc=${most}:`]);
+  const lines: string[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    lines.push(line);
+    if (line === 'ready') {
+      await limit(1);
+      child.stdin.write('go');
+    } else if (line.startsWith('refused')) {
+      await limit(1_000);
+    }
+  }
+  assert.deepEqual(lines, ['ready', 'refused EAGAIN', 'value x']);
 });
 
 const isLinux = process.platform === 'linux';
