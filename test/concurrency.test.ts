@@ -68,6 +68,13 @@ describe('concurrency', () => {
     assert.deepEqual(await Promise.all(behind), [1, 2, 3]);
   });
 
+  test('sends a result at once when there is nothing else to do', async (t) => {
+    const manager = makeManager(t, { concurrency: 3 });
+    for (let i = 0; i < 20; i++) assert.equal(await manager.run(target('awaitLittle'), [i]), i);
+    const values = Array.from({ length: 100 }, (_, i) => i);
+    assert.deepEqual(await Promise.all(values.map((i) => manager.run(target('awaitLittle'), [i]))), values);
+  });
+
   test('strict priorities stay strict', async (t) => {
     const manager = makeManager(t, { concurrency: 2, prefetch: 1, priorityLevels: 3 });
     await manager.ready();

@@ -50,6 +50,8 @@ export class TaskLoop {
   /** Results that were not sent at once. */
   #heldBack = 0;
   #refused = false;
+  /** Nothing will be begun that could take results along, before something arrives. */
+  #isParked = false;
   /** Called when a lane becomes free. */
   #wake: (() => void) | undefined;
 
@@ -81,7 +83,9 @@ export class TaskLoop {
         if (this.#refused) this.#link.idle();
         this.#refused = false;
         this.#flush();
+        this.#isParked = true;
         await this.#link.arrival();
+        this.#isParked = false;
       } else if (this.#page.begin(job.sequence, lane)) {
         this.#freeLanes.pop();
         this.#start(job, lane);
@@ -181,7 +185,7 @@ export class TaskLoop {
     this.#page.end(job.sequence, lane);
     this.#link.done(job.sequence, status, Math.round(runUs), payload);
     this.#heldBack += 1;
-    if (runUs > BATCHED_RUN_US || this.#heldBack >= MAX_HELD_BACK) this.#flush();
+    if (this.#isParked || runUs > BATCHED_RUN_US || this.#heldBack >= MAX_HELD_BACK) this.#flush();
     const wake = this.#wake;
     this.#wake = undefined;
     wake?.();
