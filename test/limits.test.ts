@@ -70,6 +70,13 @@ describe('timeout', () => {
     assert.deepEqual([done, failed], [0, 1], 'the value that came in the end is no result');
   });
 
+  test('stays what was decided when the manager closes before the worker has let go', async (t) => {
+    const manager = makeManager(t, { grace: 60_000 });
+    await assert.rejects(manager.run(target('spinForEver'), [], { timeout: 20 }), TIMEOUT);
+    const { failed, cancelled } = await manager.close('kill');
+    assert.deepEqual([failed, cancelled], [1, 0]);
+  });
+
   test('counts from the start of the run, not while the task waits', async (t) => {
     const manager = makeManager(t, { timeout: 800 });
     await manager.ready();

@@ -68,16 +68,18 @@ LostOutcome Dispatcher::SettleLost(std::uint32_t index, bool dropped) noexcept {
   LostOutcome outcome = LostOutcome::kFailed;
   RecordKind kind = RecordKind::kLost;
   const bool timed_out = slot.Has(kFlagTimedOut);
-  if (dropped || (slot.Has(kFlagStopAsked) && !timed_out)) {
-    outcome = LostOutcome::kCancelled;
-    kind = RecordKind::kCancelled;
-  } else if (MayRetry(slot, timed_out ? kFlagRetryTimeout : kFlagRetryLost)) {
+  if (MayRetry(slot, timed_out ? kFlagRetryTimeout : kFlagRetryLost) && !dropped &&
+      (timed_out || !slot.Has(kFlagStopAsked))) {
     const bool poison = !timed_out && slot.max_crashes > 0 && slot.crashes >= slot.max_crashes;
     if (!poison) return LostOutcome::kRetry;
     outcome = LostOutcome::kPoison;
   } else if (timed_out) {
+    // That was decided before anything was dropped.
     outcome = LostOutcome::kTimedOut;
     kind = RecordKind::kTimeout;
+  } else if (dropped || slot.Has(kFlagStopAsked)) {
+    outcome = LostOutcome::kCancelled;
+    kind = RecordKind::kCancelled;
   }
   Count(slot, &Tally::held, -1);
   Settle(index, kind, {}, slot.connection, 0);
