@@ -8,6 +8,7 @@ import { makeManager, makeNotes } from './fixtures/scene.js';
 
 const MODULE = new URL('./fixtures/limit-tasks.js', import.meta.url);
 const target = (name: string) => ({ module: MODULE, export: name });
+const ECHO = { module: new URL('./fixtures/tasks.js', import.meta.url), export: 'echo' };
 const FULL = { name: 'QueueFullError', code: 'ERR_BOSUN_QUEUE_FULL' };
 
 describe('maxQueue', () => {
@@ -112,6 +113,36 @@ describe('maxQueue', () => {
     await assert.rejects(room, ManagerClosedError);
     await closing;
     assert.equal(manager.tasksLeft, 0);
+  });
+
+  test('whatever happens while there is room to be made, each task keeps its own arguments', async (t) => {
+    // Workers are started in the turns that make room, and a listener schedules in one.
+    for (const whenFull of ['throw', 'wait'] as const) {
+      const manager = makeManager(t, { maxQueue: 2, whenFull, workers: 4, minWorkers: 0 });
+      const inner: Promise<unknown>[] = [];
+      manager.on('task:done', ({ name }) => {
+        if (name === 'outer' && inner.length < 5) inner.push(manager.run(ECHO, ['inner']).catch(() => 'inner'));
+      });
+      const names = Array.from({ length: 60 }, (_, i) => `argument ${i} ${'x'.repeat(i)}`);
+      const outcomes = await Promise.allSettled(names.map((name) => manager.run(ECHO, [name])));
+      for (const [i, outcome] of outcomes.entries()) {
+        if (outcome.status === 'fulfilled') assert.equal(outcome.value, names[i]);
+        else assert.equal(outcome.reason.code, FULL.code, String(outcome.reason));
+      }
+      assert.ok(outcomes.some(({ status }) => status === 'fulfilled'));
+      await Promise.all(inner);
+      await manager.close();
+    }
+  });
+
+  test("whenFull: 'wait': a deadline counts outside as well", async (t) => {
+    const manager = makeManager(t, { maxQueue: 1, whenFull: 'wait', prefetch: 1 });
+    await manager.ready();
+    const busy = manager.run(target('holdFor'), [300]);
+    const inside = manager.run(target('holdFor'), [0]);
+    await assert.rejects(manager.run(target('holdFor'), [0], { deadline: 30 }), { code: 'ERR_BOSUN_DEADLINE' });
+    assert.ok(await manager.run(target('holdFor'), [0], { deadline: 60_000 }));
+    await Promise.all([busy, inside]);
   });
 
   test('binds the owner only: workers that all schedule at once never wait for each other', async (t) => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { getEventListeners, once } from 'node:events';
 import { describe, test } from 'node:test';
-import { LocalManager, ProcessManager, Task } from '../lib/index.js';
+import { Chain, LocalManager, ProcessManager, Task } from '../lib/index.js';
 import { drained, holdProcess, makeManager, makeNotes } from './fixtures/scene.js';
 import { UntilAborted } from './fixtures/tasks.js';
 
@@ -68,6 +68,23 @@ describe('an AbortSignal of run()', () => {
     const signal = AbortSignal.timeout(30);
     await assert.rejects(manager.run(target('waitPolitely'), [], { signal }), { name: 'TimeoutError' });
     assert.equal(await manager.run(target('holdFor'), [0]).then(() => 'usable'), 'usable');
+  });
+
+  test('may have another task’s error as its reason: what it cancels is cancelled, not failed', async (t) => {
+    const manager = makeManager(t, { prefetch: 1 });
+    const controller = new AbortController();
+    const events: string[] = [];
+    for (const event of ['task:failed', 'task:cancelled'] as const)
+      manager.on(event, ({ id }) => events.push(`${event} ${id}`));
+    const first = manager.run(target('failUntil'), [9, 'throw']);
+    const second = manager.schedule(Task.from(MODULE, 'holdFor', [60_000], { signal: controller.signal }));
+    const reason = await first.catch((error: unknown) => error);
+    controller.abort(reason);
+    await assert.rejects(second.result, (error) => error === reason);
+    await drained(manager);
+    assert.deepEqual(events, ['task:failed 1', 'task:cancelled 2']);
+    const { failed, cancelled, errors } = await manager.close();
+    assert.deepEqual([failed, cancelled, errors], [1, 1, []]);
   });
 
   test('that races with the end settles each task once, and the counts agree', async (t) => {
@@ -163,6 +180,19 @@ describe('a task that was told to stop', () => {
 });
 
 describe('an AbortSignal of a manager', () => {
+  test('may be shared by many without a warning', async (t) => {
+    const { signal } = new AbortController();
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
+    t.after(() => process.off('warning', onWarning));
+    const managers = Array.from({ length: 12 }, () => makeManager(t, { signal, minWorkers: 0 }));
+    await Promise.all(managers.map((manager) => manager.close()));
+    await new Promise(setImmediate);
+    assert.deepEqual(warnings, []);
+    assert.equal(listeners(signal), 0);
+  });
+
   test('closes it with CANCEL; what is dropped has the reason as its cause', async (t) => {
     const controller = new AbortController();
     const { signal } = controller;
@@ -192,6 +222,20 @@ describe('an AbortSignal of a manager', () => {
     assert.equal(listeners(signal), 1);
     await manager.close();
     assert.equal(listeners(signal), 0);
+  });
+});
+
+describe('a Chain that was told to stop', () => {
+  test('begins nothing more', async (t) => {
+    const manager = makeManager(t);
+    const notes = await makeNotes(t);
+    const steps = [1, 2, 3].map((i) => Task.from(MODULE, 'ignoreSignal', [100 + i, notes.file]));
+    const handle = manager.schedule(new Chain(steps));
+    await notes.line('begin 101');
+    handle.cancel();
+    await assert.rejects(handle.result, CANCELLED);
+    await drained(manager);
+    assert.deepEqual(notes.lines(), ['begin 101']);
   });
 });
 

@@ -1,11 +1,13 @@
 // Branches of a manager that only a failure reaches, as a program may bring it about.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import {
   ProcessManager,
   type ProcessManagerOptions,
@@ -84,6 +86,24 @@ describe('a worker that says what cannot be decoded', () => {
     assert.equal((await manager.messages().next()).value, 'after it');
     controller.abort();
     await assert.rejects(task, { name: 'AbortError' });
+  });
+});
+
+describe('a standard error that nobody reads any more', () => {
+  test('is no reason for a manager to fail when a worker writes to it', LIMIT, async (t) => {
+    const directory = await mkdtemp(join(tmpdir(), 'bosun-stderr-'));
+    t.after(() => rm(directory, { recursive: true }));
+    const program = fileURLToPath(new URL('./fixtures/broken-stderr.js', import.meta.url));
+    const file = join(directory, 'end');
+    const child = spawn(process.execPath, [program, file], { stdio: ['pipe', 'pipe', 'pipe'] });
+    t.after(() => child.kill('SIGKILL'));
+    await once(child.stdout, 'data');
+    child.stderr.destroy();
+    await once(child.stderr, 'close');
+    child.stdin.write('go');
+    const [code] = await once(child, 'exit');
+    assert.equal(code, 0);
+    assert.equal(await readFile(file, 'utf8'), 'all is well');
   });
 });
 

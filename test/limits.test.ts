@@ -9,6 +9,7 @@ import {
   LocalManager,
   ProcessManager,
   Task,
+  type TaskContext,
   TimeoutError,
   WorkerException,
 } from '../lib/index.js';
@@ -106,6 +107,61 @@ describe('timeout', () => {
     );
     await assert.rejects(handle.result, TIMEOUT);
     assert.equal(manager.tasksLeft, 0);
+  });
+});
+
+/** Without letting the event loop turn. */
+function spin(ms: number, ctx?: TaskContext): void {
+  const end = performance.now() + ms;
+  while (performance.now() < end) ctx?.checkpoint();
+}
+
+describe('limits on a LocalManager', () => {
+  test('hold in a synchronous loop, and behind one', async () => {
+    const manager = new LocalManager();
+    const busy = manager.schedule(new Task('busy', () => spin(60)));
+    const late = manager.schedule(new Task('late', () => 'ran', { deadline: 20 }));
+    const polite = manager.schedule(new Task('polite', (ctx) => spin(60_000, ctx), { timeout: 20 }));
+    const deaf = manager.schedule(new Task('deaf', () => spin(40), { timeout: 20 }));
+    await busy.result;
+    await assert.rejects(late.result, DEADLINE);
+    await assert.rejects(polite.result, TIMEOUT);
+    await assert.rejects(deaf.result, TIMEOUT);
+  });
+
+  test('a cancel while an attempt that took too long ends is the last word; the first reason counts', async () => {
+    const manager = new LocalManager();
+    let runs = 0;
+    const task = new Task(
+      'slow',
+      (ctx) => {
+        runs += 1;
+        return new Promise((resolve) => ctx.signal.addEventListener('abort', () => setTimeout(resolve, 30)));
+      },
+      { timeout: 10, retry: { max: 3, on: ['timeout'], backoff: () => 0 } },
+    );
+    const handle = manager.schedule(task);
+    setTimeout(() => {
+      handle.cancel('one');
+      handle.cancel('two');
+    }, 20);
+    await assert.rejects(handle.result, { code: 'ERR_BOSUN_CANCELLED', cause: 'one' });
+    assert.equal(runs, 1);
+  });
+
+  test('a backoff that throws is a warning, and the manager goes on', async () => {
+    const manager = new LocalManager();
+    const backoff = () => {
+      throw new Error('no');
+    };
+    const warned = once(process, 'warning');
+    const fail = (ctx: TaskContext) => {
+      if (ctx.attempt === 1) throw new Error('once');
+      return 'at last';
+    };
+    const handle = manager.schedule(new Task('flaky', fail, { retry: { max: 1, on: ['error'], backoff } }));
+    assert.equal((await warned)[0].code, 'BOSUN_W003');
+    assert.equal(await handle.result, 'at last');
   });
 });
 

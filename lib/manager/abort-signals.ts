@@ -1,5 +1,7 @@
 // The AbortSignals that tasks are cancelled by: one listener each, however many tasks share one, and none left behind.
 
+import { setMaxListeners } from 'node:events';
+
 /** Numbers the tasks by their tickets. */
 export class AbortSignals {
   readonly #cancel: (ticket: number, reason: unknown) => void;
@@ -16,6 +18,8 @@ export class AbortSignals {
     if (tickets === undefined) {
       tickets = new Set();
       this.#tickets.set(signal, tickets);
+      // Other managers may have one there too.
+      setMaxListeners(0, signal);
       signal.addEventListener('abort', this.#onAbort);
     }
     tickets.add(ticket);

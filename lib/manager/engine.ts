@@ -1,6 +1,6 @@
 // What goes on inside a ProcessManager: the turn, in which tasks go out and come back, and what starts and ends it.
 
-import type { EventEmitter } from 'node:events';
+import { type EventEmitter, setMaxListeners } from 'node:events';
 import { type BosunError, CancellationError, type LossDetails, ManagerClosedError } from '../errors.js';
 import { type NativeDispatcher, native } from '../native.js';
 import type { WorkerId } from '../task/context.js';
@@ -99,7 +99,11 @@ export class Engine {
       cancel: this.cancel,
     });
     this.#shutdown = this.#makeShutdown();
-    settings.signal?.addEventListener('abort', this.#onAbort);
+    if (settings.signal !== undefined) {
+      // As many managers as one likes may share it.
+      setMaxListeners(0, settings.signal);
+      settings.signal.addEventListener('abort', this.#onAbort);
+    }
     this.#intake = new Intake({
       dispatcher: this.#dispatcher,
       submissions: this.#submissions,
@@ -135,6 +139,11 @@ export class Engine {
   assertOpen(): void {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#shutdown.policy !== undefined) throw new ManagerClosedError();
+  }
+
+  /** To be called before a task is encoded, see Intake. */
+  prepare(signal: AbortSignal | undefined): void {
+    this.#intake.prepare(signal);
   }
 
   /** Takes a task, see Intake. Returns its ticket. */

@@ -1,6 +1,6 @@
 // How tasks come in, and go before they have begun: the queue's bound, those who wait outside of it, and cancelling.
 
-import { QueueFullError } from '../errors.js';
+import { DeadlineError, QueueFullError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import type { Settlement } from './settlement.js';
 import type { CountReader } from './stats.js';
@@ -38,22 +38,31 @@ export class Intake {
   }
 
   /**
-   * Takes a task; the payload is copied. Returns its ticket.
+   * To be called before a task is encoded: it may take a turn, in which others are, and a payload is valid only until then.
    *
    * @throws QueueFullError (ERR_BOSUN_QUEUE_FULL) when there is no room and tasks do not wait for it.
-   * @throws the reason of a signal that is aborted already; nothing was taken then.
+   * @throws the reason of a signal that is aborted already.
+   */
+  prepare(signal: AbortSignal | undefined): void {
+    signal?.throwIfAborted();
+    if (!this.#hasRoom() && !this.#parts.waitsWhenFull) throw new QueueFullError();
+  }
+
+  /**
+   * Takes a task; the payload is copied. Returns its ticket.
+   *
+   * @throws QueueFullError (ERR_BOSUN_QUEUE_FULL) as `prepare`.
    */
   take(submission: Submission, signal: AbortSignal | undefined): number {
-    signal?.throwIfAborted();
     const { submissions, settlement, waitsWhenFull } = this.#parts;
-    const hasRoom = this.#hasRoom();
+    const hasRoom = this.#hasPlace();
     if (!hasRoom && !waitsWhenFull) throw new QueueFullError();
     this.#waitingRoom.taken();
     const { waiter, name, policy } = submission;
     const ticket = submissions.add(waiter, name);
     const id = submissions.lastId;
     if (hasRoom) submissions.write(ticket, id, submission);
-    else this.#waitingRoom.enter({ ticket, id, submission });
+    else this.#enterOutside({ ticket, id, submission });
     if (policy.backoff !== undefined) settlement.useBackoff(ticket, policy.backoff);
     if (signal !== undefined) settlement.signals.watch(signal, ticket);
     return ticket;
@@ -96,18 +105,40 @@ export class Intake {
     requestTurn();
   }
 
-  #enter({ ticket, id, submission }: Visitor): void {
-    this.#parts.submissions.write(ticket, id, submission);
+  #enterOutside(visitor: Visitor): void {
+    const { ticket, id, submission } = visitor;
+    const { deadlineMs } = submission.policy;
+    this.#waitingRoom.enter({ ...visitor, dueAt: deadlineMs > 0 ? performance.now() + deadlineMs : undefined });
+    if (deadlineMs === 0) return;
+    const expire = () => {
+      if (!this.#waitingRoom.has(ticket)) return;
+      this.cancel(ticket, new DeadlineError(`task ${id} '${submission.name}' had not begun by its deadline: dropped`));
+    };
+    setTimeout(expire, deadlineMs).unref();
+  }
+
+  #enter({ ticket, id, submission, dueAt }: Visitor): void {
+    const { submissions } = this.#parts;
+    if (dueAt === undefined) {
+      submissions.write(ticket, id, submission);
+      return;
+    }
+    // What is left of it.
+    const deadlineMs = Math.max(1, Math.ceil(dueAt - performance.now()));
+    submissions.write(ticket, id, { ...submission, policy: { ...submission.policy, deadlineMs } });
+  }
+
+  #hasRoom(): boolean {
+    if (this.#hasPlace()) return true;
+    // What workers can take now is not waiting.
+    if (this.#waitingRoom.size === 0) this.#parts.turn();
+    return this.#hasPlace();
   }
 
   /** Nobody overtakes those who wait for room already. */
-  #hasRoom(): boolean {
+  #hasPlace(): boolean {
     if (this.#parts.maxQueue === Number.POSITIVE_INFINITY) return true;
-    if (this.#waitingRoom.size > 0) return false;
-    if (this.#places() > 0) return true;
-    // What workers can take now is not waiting.
-    this.#parts.turn();
-    return this.#places() > 0;
+    return this.#waitingRoom.size === 0 && this.#places() > 0;
   }
 
   /** Tasks that come back from workers, or that tasks schedule, take none: nobody could wait for them. */

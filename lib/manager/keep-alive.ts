@@ -8,14 +8,14 @@ export class KeepAlive {
   set(on: boolean): void {
     if (on === this.#on) return;
     this.#on = on;
-    // A timer that is never to fire: the cheapest handle that can be switched.
-    this.#handle ??= setTimeout(() => {}, 2 ** 31 - 1);
+    // The cheapest handle that can be switched; it does nothing every 24 days.
+    this.#handle ??= setInterval(() => {}, 2 ** 31 - 1);
     if (on) this.#handle.ref();
     else this.#handle.unref();
   }
 
   close(): void {
-    clearTimeout(this.#handle);
+    clearInterval(this.#handle);
     this.#handle = undefined;
     this.#on = false;
   }

@@ -14,14 +14,7 @@ import { RunContext, STOP_REASON } from '../runtime/run-context.js';
 import { createSession } from '../runtime/session.js';
 import { runInContext } from '../task/context.js';
 import type { Manager, TaskHandle } from '../task/manager.js';
-import {
-  CAUSE_FLAGS,
-  checkPolicy,
-  defaultBackoff,
-  NO_POLICY,
-  type RetryCause,
-  type TaskPolicy,
-} from '../task/policy.js';
+import { backoffMs, CAUSE_FLAGS, checkPolicy, NO_POLICY, type RetryCause, type TaskPolicy } from '../task/policy.js';
 import { choosePriority } from '../task/target.js';
 import { Task } from '../task/task.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
@@ -43,6 +36,8 @@ interface Entry {
   readonly level: number;
   readonly policy: TaskPolicy;
   attempt: number;
+  /** By when it must have begun. */
+  readonly dueAt: number;
   /** Its deadline, then its time-out, then its next attempt. */
   timer: NodeJS.Timeout | undefined;
 }
@@ -64,7 +59,7 @@ export class LocalManager implements Manager {
   #reader: MessageReader | undefined;
   #ids = 0;
   #working = false;
-  #running: { readonly entry: Entry; readonly context: RunContext } | undefined;
+  #running: { readonly entry: Entry; readonly context: RunContext; readonly overAt: number } | undefined;
 
   /** @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a number of levels that is not 1 to 128. */
   constructor(options: LocalManagerOptions = {}) {
@@ -90,16 +85,21 @@ export class LocalManager implements Manager {
     const id = this.#ids;
     const handle: ScheduledTask<R> = new ScheduledTask<R>(id, task, (_, error) => this.#drop(id, error));
     const policy = checkPolicy(task.limits, NO_POLICY);
-    const entry: Entry = { id, handle: handle as ScheduledTask<unknown>, level, policy, attempt: 1, timer: undefined };
+    const dueAt = performance.now() + (policy.deadlineMs || Number.POSITIVE_INFINITY);
+    const entry: Entry = {
+      id,
+      handle: handle as ScheduledTask<unknown>,
+      level,
+      policy,
+      attempt: 1,
+      dueAt,
+      timer: undefined,
+    };
     this.#entries.set(id, entry);
     this.#levels[level]?.push(entry);
     if (task.signal !== undefined) this.#signals.watch(task.signal, id);
     if (policy.deadlineMs > 0) {
-      entry.timer = setTimeout(() => {
-        const error = new DeadlineError(`task ${id} '${task.name}' had not begun by its deadline: dropped`);
-        this.#inbox.push(error);
-        this.#drop(id, error);
-      }, policy.deadlineMs);
+      entry.timer = setTimeout(() => this.#tooLate(entry), policy.deadlineMs);
     }
     this.#begin();
     return handle;
@@ -131,19 +131,33 @@ export class LocalManager implements Manager {
 
   async #work(): Promise<void> {
     const { session, close } = await createSession(undefined);
-    const environment = { manager: this, session, log: createLogger(false), worker: 0, stopReason: () => 0 };
+    const stopReason = () => (this.#isOverTime() ? STOP_REASON.TIMEOUT : 0);
+    const environment = { manager: this, session, log: createLogger(false), worker: 0, stopReason };
     for (let entry = this.#next(); entry !== undefined; entry = this.#next()) {
       clearTimeout(entry.timer);
-      const context = new RunContext(environment, 0, 0, entry.id, entry.attempt);
-      this.#running = { entry, context };
-      await this.#run(entry, context);
-      this.#running = undefined;
+      // A loop of short tasks lets no timer fire.
+      if (entry.attempt === 1 && entry.dueAt < performance.now()) {
+        this.#tooLate(entry);
+      } else {
+        const context = new RunContext(environment, 0, 0, entry.id, entry.attempt);
+        this.#running = {
+          entry,
+          context,
+          overAt: performance.now() + (entry.policy.timeoutMs || Number.POSITIVE_INFINITY),
+        };
+        await this.#run(entry, context);
+        this.#running = undefined;
+      }
       this.#reader?.wake();
     }
     await close();
     this.#working = false;
     // Something may have been scheduled while the session was closed.
     if (this.#levels.some((level) => level.length > 0)) this.#begin();
+  }
+
+  #isOverTime(): boolean {
+    return this.#running !== undefined && performance.now() > this.#running.overAt;
   }
 
   async #run(entry: Entry, context: RunContext): Promise<void> {
@@ -156,28 +170,36 @@ export class LocalManager implements Manager {
       outcome = { error };
     }
     clearTimeout(entry.timer);
-    if (context.stopped === undefined) {
-      if ('value' in outcome) this.#settle(entry, outcome);
-      else if (!this.#again(entry, 'error')) this.#settle(entry, { error: this.#report(entry, outcome.error) });
-      return;
-    }
-    // The request to stop decided how it ends, as it does in a worker.
-    if (!(context.stopped instanceof TimeoutError)) this.#settle(entry, { error: this.#reasons.get(entry.id) });
-    else if (!this.#again(entry, 'timeout')) this.#settle(entry, { error: this.#reportTimeout(entry) });
+    if (this.#isOverTime()) context.stop(STOP_REASON.TIMEOUT);
+    // The request to stop decided how it ends, as it does in a worker; one to cancel comes before one for the time.
+    if (this.#reasons.has(entry.id)) this.#settle(entry, { error: this.#reasons.get(entry.id) });
+    else if (context.stopped !== undefined) this.#failOrRetry(entry, 'timeout', () => this.#reportTimeout(entry));
+    else if ('value' in outcome) this.#settle(entry, outcome);
+    else this.#failOrRetry(entry, 'error', () => this.#report(entry, (outcome as { error: unknown }).error));
   }
 
-  #again(entry: Entry, cause: RetryCause): boolean {
+  #failOrRetry(entry: Entry, cause: RetryCause, failure: () => WorkerException): void {
     const { policy, attempt, level } = entry;
-    if (attempt > policy.maxRetries || (policy.flags & CAUSE_FLAGS[cause]) === 0) return false;
+    if (attempt > policy.maxRetries || (policy.flags & CAUSE_FLAGS[cause]) === 0) {
+      this.#settle(entry, { error: failure() });
+      return;
+    }
     entry.attempt += 1;
     entry.timer = setTimeout(
       () => {
         this.#levels[level]?.unshift(entry);
         this.#begin();
       },
-      (policy.backoff ?? defaultBackoff)(attempt),
+      backoffMs(policy.backoff, attempt),
     );
-    return true;
+  }
+
+  #tooLate(entry: Entry): void {
+    const error = new DeadlineError(
+      `task ${entry.id} '${entry.handle.task.name}' had not begun by its deadline: dropped`,
+    );
+    this.#inbox.push(error);
+    this.#drop(entry.id, error);
   }
 
   #settle(entry: Entry, outcome: Outcome): void {
@@ -211,7 +233,8 @@ export class LocalManager implements Manager {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
     if (this.#running?.entry === entry) {
-      this.#reasons.set(id, error);
+      // The first reason is the one.
+      if (!this.#reasons.has(id)) this.#reasons.set(id, error);
       this.#running.context.stop();
       return;
     }

@@ -56,7 +56,8 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
   /**
    * Starts `minWorkers` workers.
    *
-   * @throws InvalidArgumentError, OutOfRangeError for bad options; nothing has been started then.
+   * @throws InvalidArgumentError, OutOfRangeError for bad options, and the reason of a `signal` that is aborted already;
+   * nothing has been started then.
    */
   constructor(options: ProcessManagerOptions = {}) {
     super();
@@ -99,6 +100,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     this.#engine.assertOpen();
     const spec = toSpec(task);
     const level = choosePriority(priority, task.priority, this.#settings.levels);
+    this.#engine.prepare(task.signal);
     const payload = this.#checkSize(encodeSpec(spec));
     const handle = new ScheduledTask<R>(this.#engine.nextId, task, this.#engine.cancel);
     const policy = checkPolicy(task.limits, this.#settings.policy);
@@ -124,6 +126,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     return inTaskResource(() => {
       // What is thrown in here rejects the promise.
       return new Promise<R>((resolve) => {
+        this.#engine.prepare(signal);
         const payload = this.#checkSize(encodeSpec(['f', '', module, name, args]));
         const waiter = resolve as (outcome: unknown) => void;
         this.#engine.submit({ level, flags: 0, payload, policy, waiter, name }, signal);
@@ -162,7 +165,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
 
   /**
    * Resolves when `minWorkers` workers are set up, and peers can connect if there is `listen`. Rejects with a
-   * WorkerStartError or a ListenError when that cannot be.
+   * WorkerStartError, a ListenError or a ManagerClosedError when that cannot be.
    */
   ready(): Promise<void> {
     return this.#engine.ready();

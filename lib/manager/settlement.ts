@@ -1,7 +1,6 @@
 // How tasks end, and go on: from the dispatcher's records to promises, the inbox, events and other attempts.
 
 import type { EventEmitter } from 'node:events';
-import { describe } from '../describe.js';
 import {
   CancellationError,
   DeadlineError,
@@ -11,7 +10,7 @@ import {
   WorkerException,
 } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
-import { defaultBackoff } from '../task/policy.js';
+import { backoffMs } from '../task/policy.js';
 import { decodePayload } from '../wire/payload.js';
 import { AbortSignals } from './abort-signals.js';
 import { announce, isAnnounced } from './announce.js';
@@ -40,8 +39,8 @@ export interface SettlementParts {
 /** As in native/dispatch/dispatcher.h. */
 const LOST = { UNKNOWN: 0, FAILED: 1, CANCELLED: 2, TIMED_OUT: 3, RETRY: 4, POISON: 5 } as const;
 
-/** Node.js timers and the dispatcher take no longer delays. */
-const MAX_BACKOFF_MS = 2 ** 31 - 1;
+/** Tasks of which it is remembered how workers ended that they have cost; the oldest are forgotten. */
+const MAX_EXITS = 10_000;
 
 /** What is known of the run that ended. */
 type Ended = Pick<DispatchRecord, 'id' | 'ticket' | 'worker' | 'level' | 'runUs' | 'attempt'>;
@@ -88,11 +87,12 @@ export class Settlement {
     const { ticket, id, worker } = record;
     const waiter = submissions.decide(ticket);
     if (waiter === undefined) return;
-    if (!this.#reasons.has(ticket)) {
+    const cancelled = this.#reasons.has(ticket);
+    if (!cancelled) {
       const timeout = { ...record, kind: RECORD.TIMEOUT };
       this.#reasons.set(ticket, failureOf(timeout, submissions.nameOf(ticket), pidOf(worker)));
     }
-    this.#tell(waiter, id, { error: this.#reasons.get(ticket) });
+    this.#tell(waiter, id, { error: this.#reasons.get(ticket), cancelled });
   }
 
   /** An attempt failed, and another is allowed. */
@@ -126,6 +126,8 @@ export class Settlement {
     const ended = { ...task, worker: runner.worker, runUs: 0 };
     if (outcome === LOST.RETRY) {
       this.#exits.set(task.id, exits);
+      // Nothing is said of the end of a task that another task scheduled, unless somebody listens.
+      for (const id of this.#exits.keys()) if (this.#exits.size > MAX_EXITS) this.#exits.delete(id);
       this.#again(ended, task.slot, task.name, () => lossOf(task, runner, loss));
     } else if (outcome === LOST.FAILED || outcome === LOST.POISON) {
       const error = lossOf(task, runner, loss, outcome === LOST.POISON ? exits : undefined);
@@ -148,15 +150,7 @@ export class Settlement {
   }
 
   #backoff(ticket: number, attempt: number): number {
-    const own = this.#backoffs.get(ticket) ?? this.#parts.backoff ?? defaultBackoff;
-    try {
-      const delay = own(attempt);
-      if (delay >= 0) return Math.min(delay, MAX_BACKOFF_MS);
-      process.emitWarning(`a backoff returned ${describe(delay)}, which is no time to wait`, { code: 'BOSUN_W003' });
-    } catch (error) {
-      process.emitWarning(`a backoff threw ${describe(error)}`, { code: 'BOSUN_W003' });
-    }
-    return defaultBackoff(attempt);
+    return backoffMs(this.#backoffs.get(ticket) ?? this.#parts.backoff, attempt);
   }
 
   #outcome(record: DispatchRecord): Outcome {
@@ -172,10 +166,12 @@ export class Settlement {
           const details = { cause, taskId, pid: pidOf(worker) };
           return { error: new WorkerException(`the result of task ${taskId} cannot be decoded`, details) };
         }
+      case RECORD.CANCELLED: {
+        const error = this.#reasons.has(record.ticket) ? this.#reasons.get(record.ticket) : dropReason();
+        return { error: error ?? new CancellationError(), cancelled: true };
+      }
       case RECORD.TIMEOUT:
-      case RECORD.CANCELLED:
         if (this.#reasons.has(record.ticket)) return { error: this.#reasons.get(record.ticket) };
-        if (record.kind === RECORD.CANCELLED) return { error: dropReason() ?? new CancellationError() };
         return { error: failureOf(record, submissions.nameOf(record.ticket), pidOf(record.worker)) };
       case RECORD.ERROR:
       case RECORD.DEADLINE:
@@ -207,7 +203,8 @@ export class Settlement {
       return;
     }
     // These have a place in the inbox as well.
-    if (error instanceof WorkerException || error instanceof DeadlineError) {
+    const cancelled = 'error' in outcome && outcome.cancelled === true;
+    if (!cancelled && (error instanceof WorkerException || error instanceof DeadlineError)) {
       if (id !== undefined) this.#parts.inbox.know(id, error);
       if (!waiter.isWatched) this.#unseen ??= error;
     }
@@ -217,7 +214,7 @@ export class Settlement {
   #announce({ id, worker, level, runUs }: Ended, name: string | undefined, outcome: Outcome): void {
     const { events } = this.#parts;
     const failed = 'error' in outcome;
-    const cancelled = failed && !(outcome.error instanceof WorkerException || outcome.error instanceof QueueFullError);
+    const cancelled = failed && (outcome.cancelled === true || outcome.error instanceof DeadlineError);
     const event = failed ? (cancelled ? 'task:cancelled' : 'task:failed') : 'task:done';
     if (!isAnnounced(events, event)) return;
     const error = failed ? outcome.error : undefined;

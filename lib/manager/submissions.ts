@@ -14,7 +14,13 @@ export interface ScheduledWaiter {
 }
 
 /** How a task ended, for its waiter. An `error` may be anything: the reason of an AbortSignal is. */
-export type Outcome = { readonly value: unknown } | { readonly error: unknown };
+export type Outcome =
+  | { readonly value: unknown }
+  | {
+      readonly error: unknown;
+      /** It was dropped or stopped, and has not failed. */
+      readonly cancelled?: boolean;
+    };
 
 /** A task to be run. */
 export interface Submission {

@@ -39,6 +39,9 @@ export interface WorkerSetOwner {
   failed(error: WorkerStartError): void;
 }
 
+/** Workers whose pids are remembered: failures of the dead may be read later. */
+const KEPT_PIDS = 10_000;
+
 /** Of what a worker said before it died, in errors. */
 const LAST_LINES = 5;
 
@@ -153,6 +156,7 @@ export class WorkerSet {
     const member = new Member(this.nextNumber(), this.#dispatcher, this.#settings);
     this.#members.set(member.connection, member);
     if (member.pid !== undefined) this.#pids.set(member.worker, member.pid);
+    this.#pids.delete(member.worker - KEPT_PIDS);
     member.socket.on('data', (chunk: Buffer) => {
       const fault = this.#dispatcher.receive(member.connection, chunk);
       if (fault !== 0) this.#refuse(member, fault);

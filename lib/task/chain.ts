@@ -35,6 +35,10 @@ export async function runInOrder(
   ctx: TaskContext,
 ): Promise<unknown[]> {
   const results: unknown[] = [];
-  for (const step of steps) results.push(await step.run(ctx));
+  for (const step of steps) {
+    // What was told to stop begins nothing more. (Who runs tasks by a Proxy may give them less of a context.)
+    ctx.checkpoint?.();
+    results.push(await step.run(ctx));
+  }
   return results;
 }

@@ -1,5 +1,6 @@
 // What may go wrong with a task, and what happens then: time-outs, deadlines and other attempts.
 
+import { describe } from '../describe.js';
 import { InvalidArgumentError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
 
@@ -16,7 +17,7 @@ export interface RetryPolicy {
   /** `['lost']` unless given. */
   readonly on?: readonly RetryCause[];
   /**
-   * Milliseconds until the attempt behind the one that failed; the first is 1. Unless given: 100 ms, doubled each time up
+   * Milliseconds until the attempt behind the one that failed; the first is 1. Unless given: the manager's, or 100 ms, doubled each time up
    * to 30 s, of which one half is left to chance.
    */
   readonly backoff?: (attempt: number) => number;
@@ -27,7 +28,7 @@ export interface RetryPolicy {
 /** The limits of a task, as users give them. */
 export interface LimitOptions {
   /**
-   * Milliseconds that one run may take, the import of its module included. Then the task is told to stop, and the caller gets a TimeoutError at once; a task
+   * Milliseconds that one run may take, the import of its module included. Then the task is told to stop, and the caller gets a TimeoutError, a tenth of a second later at the latest; a task
    * that goes on for longer than the manager's `grace` costs its worker.
    */
   readonly timeout?: number | undefined;
@@ -107,7 +108,20 @@ const MAX_BACKOFF_MS = 30_000;
  *
  * Source: Marc Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
  */
-export function defaultBackoff(attempt: number): number {
+function defaultBackoff(attempt: number): number {
   const full = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (attempt - 1));
   return full / 2 + (Math.random() * full) / 2;
+}
+
+/** How long to wait before the attempt behind this one; a function that cannot say is a process warning. */
+export function backoffMs(own: ((attempt: number) => number) | undefined, attempt: number): number {
+  if (own === undefined) return defaultBackoff(attempt);
+  try {
+    const delay = own(attempt);
+    if (delay >= 0) return Math.min(delay, MAX_MS);
+    process.emitWarning(`a backoff returned ${describe(delay)}, which is no time to wait`, { code: 'BOSUN_W003' });
+  } catch (error) {
+    process.emitWarning(`a backoff threw ${describe(error)}`, { code: 'BOSUN_W003' });
+  }
+  return defaultBackoff(attempt);
 }

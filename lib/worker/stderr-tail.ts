@@ -7,6 +7,17 @@ const KEPT_BYTES = 4096;
 
 const ignore = () => {};
 
+/** How many are open: as long as any is, a standard error that nobody reads any more is no reason to fail. */
+let open = 0;
+let isBroken = false;
+
+function forward(chunk: Buffer): void {
+  if (isBroken) return;
+  process.stderr.write(chunk, (error) => {
+    if (error) isBroken = true;
+  });
+}
+
 /** Of a pipe that is read until it ends. */
 export class StderrTail {
   #chunks: Buffer[] = [];
@@ -22,16 +33,20 @@ export class StderrTail {
     stream.unref();
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
     stream.on('error', ignore);
+    if (open === 0) process.stderr.on('error', ignore);
+    open += 1;
     this.ended = new Promise((resolve) => {
-      stream.once('close', resolve);
+      stream.once('close', () => {
+        open -= 1;
+        // An error of the last write comes later than its callback.
+        if (open === 0) setImmediate(() => open === 0 && process.stderr.off('error', ignore)).unref();
+        resolve();
+      });
     });
   }
 
   #onData(chunk: Buffer): void {
-    // As the console does: a standard error that nobody reads any more is no reason to fail.
-    process.stderr.once('error', ignore);
-    process.stderr.write(chunk, ignore);
-    process.stderr.removeListener('error', ignore);
+    forward(chunk);
     this.#chunks.push(chunk);
     this.#bytes += chunk.byteLength;
     while (this.#bytes - (this.#chunks[0] as Buffer).byteLength >= KEPT_BYTES) {
