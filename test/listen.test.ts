@@ -173,6 +173,20 @@ describe('listen on a path', () => {
   });
 });
 
+test('close() is bounded, though the file system never says whether there is a socket', async () => {
+  // Node.js 20 never gives up to make a directory there.
+  const program = `
+    import { ProcessManager } from ${JSON.stringify(new URL('../lib/index.js', import.meta.url).href)};
+    const manager = new ProcessManager({ workers: 0, listen: '/proc/bosun/manager.sock', grace: 50 });
+    manager.ready().catch(() => {});
+    await manager.close('cancel');
+    console.log('closed');
+    process.exit();`;
+  const args = ['--input-type=module', '--eval', program];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 20_000, killSignal: 'SIGKILL' });
+  assert.equal(stdout, 'closed\n');
+});
+
 describe('listen on a port', () => {
   test('is 127.0.0.1 and a free port unless it is told otherwise', async (t) => {
     const manager = await listening(t, {});

@@ -57,6 +57,6 @@ export class Gateway {
   /** Nobody comes in any more, and all are asked to leave; those that run a task may take `grace` for it. */
   async stop(policy: ClosePolicy, grace: number): Promise<void> {
     this.#isClosing = true;
-    await Promise.all([this.peers.stop(policy, grace), this.#listener?.close()]);
+    await Promise.all([this.peers.stop(policy, grace), this.#listener?.close(grace)]);
   }
 }

@@ -141,15 +141,26 @@ export class Listener {
     }
   }
 
-  /** Nobody is let in any more; what was let in is the owner's. */
-  async close(): Promise<void> {
+  /**
+   * Nobody is let in any more; what was let in is the owner's.
+   *
+   * @param patience milliseconds that a file system may take that still opens the socket; some never answer.
+   */
+  async close(patience: number): Promise<void> {
     this.#closed = true;
     for (const { socket, leave } of [...this.#strangers]) {
       leave();
       socket.destroy();
     }
     // What is being made in the file system would be left there. The lookup of a name may take long and leaves nothing.
-    if (this.#settings.host === undefined) await this.#opening?.catch(() => {});
+    if (this.#settings.host === undefined) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, patience);
+      });
+      await Promise.race([this.#opening?.catch(() => {}), late]);
+      clearTimeout(timer);
+    }
     // This removes the socket. Peers that were let in are waited for by their owner.
     if (this.#server.listening) this.#server.close();
     if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true });
