@@ -16,6 +16,9 @@ export function ownOptions<T extends object>(options: T | undefined, what: strin
   return Object.assign(Object.create(null), options) as T;
 }
 
+/** Node.js timers take no longer delays; milliseconds. */
+export const MAX_DELAY_MS = 2 ** 31 - 1;
+
 /** A whole number within a range, or an error that names both. */
 export function integer(name: string, value: unknown, least: number, most: number): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {

@@ -8,14 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import {
-  ProcessManager,
-  type ProcessManagerOptions,
-  ProtocolError,
-  type WorkerException,
-  WorkerLostError,
-  WorkerStartError,
-} from '../lib/index.js';
+import { ProtocolError, type WorkerException, WorkerLostError, WorkerStartError } from '../lib/index.js';
+import { makeManager } from './fixtures/scene.js';
 import { Stubborn, UntilAborted } from './fixtures/tasks.js';
 
 const MODULE = new URL('./fixtures/failure-tasks.js', import.meta.url);
@@ -25,12 +19,6 @@ const MIB = 2 ** 20;
 
 /** What is wrong here often hangs; the limit of a whole run is too long to wait for that. */
 const LIMIT = { timeout: 30_000 };
-
-function makeManager(t: TestContext, options: ProcessManagerOptions = {}): ProcessManager {
-  const manager = new ProcessManager({ workers: 1, ...options });
-  t.after(() => manager.close('kill'));
-  return manager;
-}
 
 /** The texts of the warnings of this code, from now on. */
 function warnings(t: TestContext, code: string): string[] {

@@ -6,7 +6,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { ClosePolicy, ProcessManager, type ProcessManagerOptions, Task, WorkerLostError } from '../lib/index.js';
+import { ClosePolicy, type ProcessManager, Task, WorkerLostError } from '../lib/index.js';
+import { makeManager } from './fixtures/scene.js';
 import { Say, Stubborn, UntilAborted } from './fixtures/tasks.js';
 
 const MODULE = new URL('./fixtures/tasks.js', import.meta.url);
@@ -15,12 +16,6 @@ const CANCELLED = { code: 'ERR_BOSUN_CANCELLED' };
 
 /** What is wrong here often hangs; the limit of a whole run is too long to wait for that. */
 const LIMIT = { timeout: 20_000 };
-
-function makeManager(t: TestContext, options: ProcessManagerOptions = {}): ProcessManager {
-  const manager = new ProcessManager({ workers: 1, ...options });
-  t.after(() => manager.close('kill'));
-  return manager;
-}
 
 async function collect(messages: AsyncIterable<unknown>): Promise<unknown[]> {
   const all: unknown[] = [];

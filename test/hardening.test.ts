@@ -3,9 +3,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
@@ -14,14 +13,14 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import {
   LocalManager,
-  ProcessManager,
+  type ProcessManager,
   type ProcessManagerEvents,
-  type ProcessManagerOptions,
   Task,
   WorkerException,
   WorkerLostError,
 } from '../lib/index.js';
 import { Carry, ODD_VALUES } from './fixtures/hardening-tasks.js';
+import { makeDirectory, makeManager } from './fixtures/scene.js';
 import { Boom, Hello, Say } from './fixtures/tasks.js';
 
 const MODULE = new URL('./fixtures/tasks.js', import.meta.url);
@@ -31,18 +30,6 @@ const hard = (name: string) => ({ module: HARD, export: name });
 
 /** What is wrong here often hangs; the limit of a whole run is too long to wait for that. */
 const LIMIT = { timeout: 20_000 };
-
-function makeManager(t: TestContext, options: ProcessManagerOptions = {}): ProcessManager {
-  const manager = new ProcessManager({ workers: 1, ...options });
-  t.after(() => manager.close('kill'));
-  return manager;
-}
-
-async function makeDirectory(t: TestContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'bosun-hardening-'));
-  t.after(() => rm(directory, { recursive: true }));
-  return directory;
-}
 
 async function collect(messages: AsyncIterable<unknown>): Promise<unknown[]> {
   const all: unknown[] = [];

@@ -12,8 +12,9 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { ProcessManager, type ProcessManagerOptions, Task } from '../lib/index.js';
+import { Task } from '../lib/index.js';
 import type { Holdings } from './fixtures/leaks.js';
+import { makeManager } from './fixtures/scene.js';
 import { UntilAborted } from './fixtures/tasks.js';
 
 const MODULE = new URL('./fixtures/tasks.js', import.meta.url);
@@ -27,12 +28,6 @@ const collectGarbage: () => void = runInNewContext('gc');
 
 /** What is wrong here hangs: an object that is never collected. */
 const LIMIT = { timeout: 60_000 };
-
-function makeManager(t: TestContext, options: ProcessManagerOptions = {}): ProcessManager {
-  const manager = new ProcessManager({ workers: 1, ...options });
-  t.after(() => manager.close('kill'));
-  return manager;
-}
 
 /** Runs a fixture in a process of its own, and parses what it prints; that it ends by itself is a part of the test. */
 async function inOwnProcess<T>(t: TestContext, name: string, ...args: string[]): Promise<T> {

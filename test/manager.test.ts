@@ -2,26 +2,20 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import {
   type BosunError,
   DataCloneError,
-  ProcessManager,
-  type ProcessManagerOptions,
+  type ProcessManager,
   type ResultCloneError,
   type Task,
   WorkerException,
 } from '../lib/index.js';
+import { makeManager } from './fixtures/scene.js';
 import { BadPriority, Boom, Fibonacci, Hello, Say, SendsUnclonable, Sleep } from './fixtures/tasks.js';
 
 const MODULE = new URL('./fixtures/tasks.js', import.meta.url);
 const target = (name: string) => ({ module: MODULE, export: name });
-
-function makeManager(t: TestContext, options: ProcessManagerOptions = {}): ProcessManager {
-  const manager = new ProcessManager({ workers: 1, ...options });
-  t.after(() => manager.close('kill'));
-  return manager;
-}
 
 async function collect(manager: ProcessManager): Promise<unknown[]> {
   const messages: unknown[] = [];

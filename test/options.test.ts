@@ -11,6 +11,7 @@ import {
   Task,
   withManager,
 } from '../lib/index.js';
+import { makeManager } from './fixtures/scene.js';
 import { Boom, Hello, Say, UntilAborted } from './fixtures/tasks.js';
 
 const TASKS = new URL('./fixtures/tasks.js', import.meta.url);
@@ -22,12 +23,6 @@ type Misuse = any;
 const INVALID = { name: 'InvalidArgumentError', code: 'ERR_BOSUN_INVALID_ARGUMENT' };
 const OUT_OF_RANGE = { name: 'OutOfRangeError', code: 'ERR_BOSUN_OUT_OF_RANGE' };
 const CLOSED = { name: 'ManagerClosedError', code: 'ERR_BOSUN_MANAGER_CLOSED' };
-
-function makeManager(t: TestContext, options: ProcessManagerOptions = {}): ProcessManager {
-  const manager = new ProcessManager({ workers: 1, ...options });
-  t.after(() => manager.close('kill'));
-  return manager;
-}
 
 /** Counts the child processes that are started from now on. */
 function countChildren(t: TestContext): () => number {

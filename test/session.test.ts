@@ -3,15 +3,15 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { ProcessManager, type ProcessManagerOptions, Task, WorkerStartError } from '../lib/index.js';
+import { type ProcessManagerOptions, Task, WorkerStartError } from '../lib/index.js';
+import { makeDirectory, makeManager } from './fixtures/scene.js';
 
 const TASKS = new URL('./fixtures/session-tasks.js', import.meta.url);
 const SETUP = new URL('./fixtures/session-setup.js', import.meta.url);
@@ -19,18 +19,6 @@ const LOG_MAIN = fileURLToPath(new URL('./fixtures/log-main.js', import.meta.url
 
 const target = (name: string) => ({ module: TASKS, export: name });
 const setup = (name: string) => ({ module: SETUP, export: name });
-
-function makeManager(t: TestContext, options: ProcessManagerOptions = {}): ProcessManager {
-  const manager = new ProcessManager({ workers: 1, ...options });
-  t.after(() => manager.close('kill'));
-  return manager;
-}
-
-async function temporaryDirectory(t: TestContext): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'bosun-session-'));
-  t.after(() => rm(directory, { recursive: true }));
-  return directory;
-}
 
 /** A server with keep-alive that counts its connections; `answer` decides when a request is answered. */
 async function serve(t: TestContext, answer = (response: ServerResponse): unknown => response.end('hello')) {
@@ -143,7 +131,7 @@ describe('setup', () => {
     ['synchronous', 'join'],
   ] as const) {
     test(`what the ${name} one made is disposed of before the worker ends, on ${policy}`, async (t) => {
-      const file = join(await temporaryDirectory(t), 'disposed');
+      const file = join(await makeDirectory(t), 'disposed');
       await writeFile(file, '');
       const manager = makeManager(t, { setup: setup(name), env: { ...process.env, BOSUN_TEST_FILE: file } });
       const { pid } = await manager.run<{ pid: number }>(target('sameSession'));
@@ -155,7 +143,7 @@ describe('setup', () => {
   }
 
   test('whose disposal fails is for the log: the worker ends as it would have', async (t) => {
-    const logDirectory = await temporaryDirectory(t);
+    const logDirectory = await makeDirectory(t);
     const manager = makeManager(t, { setup: setup('brokenEnd'), logDirectory });
     await manager.ready();
     const [exit] = (await manager.close()).workers;
@@ -205,7 +193,7 @@ describe('logDirectory', () => {
   const LINE = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (DEBUG|INFO |WARN |ERROR) (.*)$/;
 
   test('gets one file for each worker: ctx.log, console and stderr, with time and level', async (t) => {
-    const logDirectory = join(await temporaryDirectory(t), 'made', 'here');
+    const logDirectory = join(await makeDirectory(t), 'made', 'here');
     const manager = makeManager(t, { workers: 2, minWorkers: 2, logDirectory });
     await manager.ready();
     const worker = await manager.run<number>(target('logAll'));
@@ -229,7 +217,7 @@ describe('logDirectory', () => {
   });
 
   test('is appended to by the next manager', async (t) => {
-    const logDirectory = await temporaryDirectory(t);
+    const logDirectory = await makeDirectory(t);
     for (let i = 0; i < 2; i++) {
       const manager = makeManager(t, { logDirectory });
       await manager.run(target('logAll'));
@@ -241,7 +229,7 @@ describe('logDirectory', () => {
 
   /** What a program prints whose worker logs, and the files that it leaves in its directory. */
   async function printed(t: TestContext, options: ProcessManagerOptions) {
-    const cwd = await temporaryDirectory(t);
+    const cwd = await makeDirectory(t);
     const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
     const output = await promisify(execFile)(process.execPath, [LOG_MAIN, JSON.stringify(options)], { cwd, env });
     return { ...output, files: await readdir(cwd) };

@@ -1,7 +1,7 @@
 // Tasks and chains as they are made and as they travel, and the two managers that need no process.
 
 import assert from 'node:assert/strict';
-import { describe, type TestContext, test } from 'node:test';
+import { describe, test } from 'node:test';
 import {
   type BosunError,
   CancellationError,
@@ -20,6 +20,7 @@ import {
   type TaskOptions,
   WorkerException,
 } from '../lib/index.js';
+import { makeManager } from './fixtures/scene.js';
 import { Homeless, Impostor, makeUnexported, Renamed, Traveller, WithOptions } from './fixtures/task-kinds.js';
 import { Boom, Hello, Say } from './fixtures/tasks.js';
 
@@ -31,12 +32,6 @@ type Misuse = any;
 
 const INVALID = { name: 'InvalidArgumentError', code: 'ERR_BOSUN_INVALID_ARGUMENT' };
 const OUT_OF_RANGE = { name: 'OutOfRangeError', code: 'ERR_BOSUN_OUT_OF_RANGE' };
-
-function makeManager(t: TestContext): ProcessManager {
-  const manager = new ProcessManager({ workers: 1 });
-  t.after(() => manager.close('kill'));
-  return manager;
-}
 
 async function collect(manager: ProcessManager | LocalManager): Promise<unknown[]> {
   const messages: unknown[] = [];

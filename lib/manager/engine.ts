@@ -8,7 +8,7 @@ import { decodeFailure } from '../wire/failure.js';
 import { announce, isAnnounced, listensToTasks } from './announce.js';
 import { ClosePolicy, type CloseReport } from './close.js';
 import type { ProcessManagerEvents } from './events.js';
-import type { Runner } from './failures.js';
+import { exitText, type Runner } from './failures.js';
 import { Gateway } from './gateway.js';
 import { Inbox } from './inbox.js';
 import { Intake } from './intake.js';
@@ -344,7 +344,7 @@ export class Engine {
     // Of one that ran tasks they tell; of this one nobody would.
     if (wasIdle && !isAnnounced(this.#events, 'worker:exit')) {
       const why = exit.reason === undefined ? '' : ` (${exit.reason})`;
-      const how = `${exit.exitSignal ?? `exit code ${exit.exitCode}`}${why}`;
+      const how = `${exitText(exit)}${why}`;
       process.emitWarning(`worker ${worker} (pid ${pid}) ended with ${how} while it had nothing to do`, {
         code: 'BOSUN_W006',
       });

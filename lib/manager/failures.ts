@@ -40,7 +40,7 @@ export function failureOf(record: DispatchRecord, name: string | undefined, pid:
   const { id: taskId, attempt: attempts, worker } = record;
   switch (record.kind) {
     case RECORD.DEADLINE:
-      return new DeadlineError(`${title(taskId, name ?? carriedName(record))} had not begun by its deadline: dropped`);
+      return deadlineMissed(taskId, name ?? carriedName(record));
     case RECORD.TIMEOUT: {
       const taskName = name ?? carriedName(record);
       return new TimeoutError(`${title(taskId, taskName)} ran for longer than its timeout in ${where(worker, pid)}`, {
@@ -56,6 +56,11 @@ export function failureOf(record: DispatchRecord, name: string | undefined, pid:
       return new WorkerException(message, { cause, taskName, taskId, pid, attempts });
     }
   }
+}
+
+/** The error of a task that had not begun in time. */
+export function deadlineMissed(id: number, name: string | undefined): DeadlineError {
+  return new DeadlineError(`${title(id, name)} had not begun by its deadline: dropped`);
 }
 
 /** The error of a task whose worker died while it ran; `exits` are all of those when there were too many. */
@@ -82,6 +87,11 @@ export function carriedName({ bytes, start, end, foreign }: DispatchRecord): str
   // The bytes of another program are its own.
   if (foreign || start === end) return undefined;
   return specName(decodePayload(bytes, start, end) as TaskSpec);
+}
+
+/** What a process ended with, for people. */
+export function exitText({ exitCode, exitSignal }: ExitDetails): string {
+  return exitSignal ?? `exit code ${exitCode}`;
 }
 
 function endOf(worker: number, pid: number | undefined, { exitCode, exitSignal, reason }: LossDetails): string {

@@ -1,7 +1,8 @@
 // How tasks come in, and go before they have begun: the queue's bound, those who wait outside of it, and cancelling.
 
-import { DeadlineError, QueueFullError } from '../errors.js';
+import { QueueFullError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
+import { deadlineMissed } from './failures.js';
 import type { Settlement } from './settlement.js';
 import type { CountReader } from './stats.js';
 import type { Submission, Submissions } from './submissions.js';
@@ -62,7 +63,7 @@ export class Intake {
     const ticket = submissions.add(waiter, name);
     const id = submissions.lastId;
     if (hasRoom) submissions.write(ticket, id, submission);
-    else this.#enterOutside({ ticket, id, submission });
+    else this.#enterOutside(ticket, id, submission);
     if (policy.backoff !== undefined) settlement.useBackoff(ticket, policy.backoff);
     if (signal !== undefined) settlement.signals.watch(signal, ticket);
     return ticket;
@@ -105,26 +106,26 @@ export class Intake {
     requestTurn();
   }
 
-  #enterOutside(visitor: Visitor): void {
-    const { ticket, id, submission } = visitor;
-    const { deadlineMs } = submission.policy;
-    this.#waitingRoom.enter({ ...visitor, dueAt: deadlineMs > 0 ? performance.now() + deadlineMs : undefined });
-    if (deadlineMs === 0) return;
-    const expire = () => {
-      if (!this.#waitingRoom.has(ticket)) return;
-      this.cancel(ticket, new DeadlineError(`task ${id} '${submission.name}' had not begun by its deadline: dropped`));
-    };
-    setTimeout(expire, deadlineMs).unref();
+  #enterOutside(ticket: number, id: number, submission: Submission): void {
+    const { name, policy } = submission;
+    const { deadlineMs } = policy;
+    const expire = () => this.cancel(ticket, deadlineMissed(id, name));
+    const deadline =
+      deadlineMs === 0
+        ? undefined
+        : { at: performance.now() + deadlineMs, timer: setTimeout(expire, deadlineMs).unref() };
+    this.#waitingRoom.enter({ ticket, id, submission, deadline });
   }
 
-  #enter({ ticket, id, submission, dueAt }: Visitor): void {
+  #enter({ ticket, id, submission, deadline }: Visitor): void {
     const { submissions } = this.#parts;
-    if (dueAt === undefined) {
+    if (deadline === undefined) {
       submissions.write(ticket, id, submission);
       return;
     }
+    clearTimeout(deadline.timer);
     // What is left of it.
-    const deadlineMs = Math.max(1, Math.ceil(dueAt - performance.now()));
+    const deadlineMs = Math.max(1, Math.ceil(deadline.at - performance.now()));
     submissions.write(ticket, id, { ...submission, policy: { ...submission.policy, deadlineMs } });
   }
 

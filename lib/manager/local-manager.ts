@@ -1,13 +1,7 @@
 // A manager on this thread: no processes, no surprises. For tests of code that takes a Manager.
 
 import { describe } from '../describe.js';
-import {
-  DeadlineError,
-  NotPortableError,
-  TimeoutError,
-  WorkerException,
-  type WorkerExceptionDetails,
-} from '../errors.js';
+import { NotPortableError, TimeoutError, WorkerException, type WorkerExceptionDetails } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
 import { createLogger } from '../runtime/log.js';
 import { RunContext, STOP_REASON } from '../runtime/run-context.js';
@@ -19,6 +13,7 @@ import { choosePriority } from '../task/target.js';
 import { Task } from '../task/task.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
 import { AbortSignals } from './abort-signals.js';
+import { deadlineMissed } from './failures.js';
 import { ScheduledTask } from './handle.js';
 import { MessageReader, refuseSecondReader } from './message-reader.js';
 import type { Outcome } from './submissions.js';
@@ -195,9 +190,7 @@ export class LocalManager implements Manager {
   }
 
   #tooLate(entry: Entry): void {
-    const error = new DeadlineError(
-      `task ${entry.id} '${entry.handle.task.name}' had not begun by its deadline: dropped`,
-    );
+    const error = deadlineMissed(entry.id, entry.handle.task.name);
     this.#inbox.push(error);
     this.#drop(entry.id, error);
   }

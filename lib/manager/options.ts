@@ -3,7 +3,7 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { InvalidArgumentError } from '../errors.js';
-import { checkSignal, integer, ownOptions } from '../own-options.js';
+import { checkSignal, integer, MAX_DELAY_MS, ownOptions } from '../own-options.js';
 import { checkPolicy, NO_POLICY, type RetryPolicy, type TaskPolicy } from '../task/policy.js';
 import type { TargetReference } from '../task/task.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
@@ -121,9 +121,6 @@ const KNOWN = new Set<string>([
   'listen',
 ] satisfies (keyof ProcessManagerOptions)[]);
 
-/** Node.js timers take no longer delays. */
-const MAX_DELAY = 2 ** 31 - 1;
-
 /**
  * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for an unknown option or a wrong kind of value.
  * @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a number outside its range.
@@ -157,7 +154,7 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
     stdoutToStderr: oneOf('stdout', options.stdout ?? 'inherit', ['inherit', 'stderr']) === 'stderr',
     execArgv: strings('execArgv', options.execArgv),
     env: options.env === undefined ? undefined : { ...ofType('env', options.env, 'object') },
-    grace: integer('grace', options.grace ?? 5_000, 0, MAX_DELAY),
+    grace: integer('grace', options.grace ?? 5_000, 0, MAX_DELAY_MS),
     concurrency: integer('concurrency', options.concurrency ?? 1, 1, 1024),
     policy: checkPolicy(options, NO_POLICY),
     maxQueue: orInfinity('maxQueue', options.maxQueue ?? Number.POSITIVE_INFINITY, 1),
@@ -170,12 +167,12 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
 
 /** A time to wait, in milliseconds. */
 export function delay(name: string, value: unknown): number {
-  return integer(name, value, 0, MAX_DELAY);
+  return integer(name, value, 0, MAX_DELAY_MS);
 }
 
 function checkRestart(given: ProcessManagerOptions['restart']): ManagerSettings['restart'] {
   const { max = 5, within = 10_000 } = ownOptions(given, 'the options of restart');
-  return { max: orInfinity('restart.max', max, 0), within: integer('restart.within', within, 1, MAX_DELAY) };
+  return { max: orInfinity('restart.max', max, 0), within: integer('restart.within', within, 1, MAX_DELAY_MS) };
 }
 
 function orInfinity(name: string, value: number, least: number): number {

@@ -5,6 +5,7 @@ import type { NativeDispatcher } from '../native.js';
 import type { WorkerId } from '../task/context.js';
 import type { TaskPolicy } from '../task/policy.js';
 import { ClosePolicy } from './close.js';
+import { ConnectionFigures } from './connection-figures.js';
 import type { LostTask, Runner } from './failures.js';
 import { faultText } from './faults.js';
 import type { WorkerInfo } from './worker-set.js';
@@ -53,11 +54,12 @@ export class Peers {
   readonly #dispatcher: NativeDispatcher;
   readonly #owner: PeersOwner;
   readonly #peers = new Map<number, Peer>();
-  readonly #figures = new Float64Array(4);
+  readonly #figures: ConnectionFigures;
 
   /** @param policy of the tasks that they schedule, who cannot say. */
   constructor(dispatcher: NativeDispatcher, policy: TaskPolicy, owner: PeersOwner) {
     this.#dispatcher = dispatcher;
+    this.#figures = new ConnectionFigures(dispatcher);
     this.#owner = owner;
     const { timeoutMs, deadlineMs, maxRetries, maxCrashes, flags } = policy;
     dispatcher.setForeignPolicy(timeoutMs, deadlineMs, maxRetries, maxCrashes, flags);
@@ -110,9 +112,7 @@ export class Peers {
 
   info(): WorkerInfo[] {
     return [...this.#peers.values()].map(({ worker, connection }) => {
-      this.#dispatcher.worker(connection, this.#figures);
-      const [inFlight, window, tasksEnded, averageUs] = this.#figures as unknown as [number, number, number, number];
-      return { worker, pid: undefined, state: 'alive', inFlight, window, tasksEnded, averageRunMs: averageUs / 1000 };
+      return { worker, pid: undefined, state: 'alive', ...this.#figures.of(connection) };
     });
   }
 
@@ -146,8 +146,7 @@ export class Peers {
   /** Ends the connection behind the last task. Not at once: what the peer was just sending must not cost it the request. */
   #endIdle({ connection, socket, stopping }: Peer): void {
     if (!stopping || socket.writableEnded || socket.destroyed) return;
-    const known = this.#dispatcher.worker(connection, this.#figures);
-    if (known && this.#figures[0] !== 0) return;
+    if (this.#figures.of(connection).inFlight > 0) return;
     socket.end();
     const timer = setTimeout(() => socket.destroy(), LINGER_MS);
     socket.once('close', () => clearTimeout(timer));
@@ -164,7 +163,7 @@ export class Peers {
   }
 
   #onClose(peer: Peer): void {
-    if (this.#dispatcher.worker(peer.connection, this.#figures)) peer.tasksEnded = this.#figures[2] as number;
+    peer.tasksEnded = this.#figures.of(peer.connection).tasksEnded;
     this.#dispatcher.disconnect(peer.connection);
     // Its tasks are reported as lost now.
     this.#owner.turn();

@@ -170,11 +170,11 @@ export class Settlement {
         const error = this.#reasons.has(record.ticket) ? this.#reasons.get(record.ticket) : dropReason();
         return { error: error ?? new CancellationError(), cancelled: true };
       }
-      case RECORD.TIMEOUT:
-        if (this.#reasons.has(record.ticket)) return { error: this.#reasons.get(record.ticket) };
-        return { error: failureOf(record, submissions.nameOf(record.ticket), pidOf(record.worker)) };
       case RECORD.ERROR:
+      case RECORD.TIMEOUT:
       case RECORD.DEADLINE:
+        // The waiter may have been told already.
+        if (this.#reasons.has(record.ticket)) return { error: this.#reasons.get(record.ticket) };
         return { error: failureOf(record, submissions.nameOf(record.ticket), pidOf(record.worker)) };
       default:
         return { error: new QueueFullError() };
@@ -195,7 +195,7 @@ export class Settlement {
     this.#announce(ended, name, outcome);
   }
 
-  #tell(waiter: Waiter, id: number | undefined, outcome: Outcome): void {
+  #tell(waiter: Waiter, id: number, outcome: Outcome): void {
     const error = 'error' in outcome ? outcome.error : undefined;
     if (typeof waiter === 'function') {
       // A promise has one function to settle it: rejecting is resolving with a rejected promise.
@@ -205,7 +205,7 @@ export class Settlement {
     // These have a place in the inbox as well.
     const cancelled = 'error' in outcome && outcome.cancelled === true;
     if (!cancelled && (error instanceof WorkerException || error instanceof DeadlineError)) {
-      if (id !== undefined) this.#parts.inbox.know(id, error);
+      this.#parts.inbox.know(id, error);
       if (!waiter.isWatched) this.#unseen ??= error;
     }
     waiter.settle(outcome);

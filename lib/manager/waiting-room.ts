@@ -7,8 +7,8 @@ export interface Visitor {
   readonly ticket: number;
   readonly id: number;
   readonly submission: Submission;
-  /** By when it must have begun, if it must. */
-  readonly dueAt?: number | undefined;
+  /** By when it must have begun, if it must, and what sees to that while it is here. */
+  readonly deadline?: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined;
 }
 
 export class WaitingRoom {
@@ -36,10 +36,6 @@ export class WaitingRoom {
     const { submission } = visitor;
     const payload = Uint8Array.from(submission.payload);
     this.#visitors.set(visitor.ticket, { ...visitor, submission: { ...submission, payload } });
-  }
-
-  has(ticket: number): boolean {
-    return this.#visitors.has(ticket);
   }
 
   /** The task with this ticket, if it was here; it is not any more. */

@@ -1,7 +1,6 @@
 // One timer for whatever is due at some time: deadlines, time-outs, next attempts, the end of patience.
 
-/** Node.js timers take no longer delays. */
-const MAX_MS = 2 ** 31 - 1;
+import { MAX_DELAY_MS } from '../own-options.js';
 
 export class WakeTimer {
   readonly #wake: () => void;
@@ -16,7 +15,7 @@ export class WakeTimer {
   /** @param ms until `wake` is to be called at the latest; -1 for never. It does not keep the process up. */
   within(ms: number): void {
     if (ms < 0) return;
-    const delay = Math.min(ms, MAX_MS);
+    const delay = Math.min(ms, MAX_DELAY_MS);
     const at = performance.now() + delay;
     if (at >= this.#at) return;
     clearTimeout(this.#timer);

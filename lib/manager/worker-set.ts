@@ -6,22 +6,17 @@ import type { NativeDispatcher } from '../native.js';
 import type { WorkerId } from '../task/context.js';
 import type { WorkerEnd, WorkerState } from '../worker/worker-life.js';
 import { ClosePolicy, type WorkerExit } from './close.js';
+import { ConnectionFigures, type Figures } from './connection-figures.js';
+import { exitText } from './failures.js';
 import { faultText } from './faults.js';
 import { Member } from './member.js';
 import type { ManagerSettings } from './options.js';
 
 /** What is known of a worker now. */
-export interface WorkerInfo {
+export interface WorkerInfo extends Figures {
   readonly worker: WorkerId;
   readonly pid: number | undefined;
   readonly state: WorkerState;
-  /** Tasks that it runs or that were sent ahead. */
-  readonly inFlight: number;
-  /** How many may be. */
-  readonly window: number;
-  readonly tasksEnded: number;
-  /** A moving average. */
-  readonly averageRunMs: number;
 }
 
 /** What the manager does when something happened to a worker. */
@@ -60,7 +55,7 @@ export class WorkerSet {
   readonly #settings: ManagerSettings;
   readonly #owner: WorkerSetOwner;
   readonly #members = new Map<number, Member>();
-  readonly #figures = new Float64Array(4);
+  readonly #figures: ConnectionFigures;
   /** Of the dead too: their tasks' failures may be read later. */
   readonly #pids = new Map<WorkerId, number>();
   #numbers = 0;
@@ -74,6 +69,7 @@ export class WorkerSet {
 
   constructor(dispatcher: NativeDispatcher, settings: ManagerSettings, owner: WorkerSetOwner) {
     this.#dispatcher = dispatcher;
+    this.#figures = new ConnectionFigures(dispatcher);
     this.#settings = settings;
     this.#owner = owner;
   }
@@ -116,17 +112,7 @@ export class WorkerSet {
 
   info(): WorkerInfo[] {
     return [...this.#members.values()].map(({ worker, life, connection }) => {
-      const known = this.#dispatcher.worker(connection, this.#figures);
-      const [inFlight, window, tasksEnded, averageUs] = known ? this.#figures : [0, 0, 0, 0];
-      return {
-        worker,
-        pid: life.pid,
-        state: life.state,
-        inFlight: inFlight as number,
-        window: window as number,
-        tasksEnded: tasksEnded as number,
-        averageRunMs: (averageUs as number) / 1000,
-      };
+      return { worker, pid: life.pid, state: life.state, ...this.#figures.of(connection) };
     });
   }
 
@@ -163,7 +149,7 @@ export class WorkerSet {
       this.#owner.turn();
     });
     member.socket.once('close', () => {
-      if (this.#dispatcher.worker(member.connection, this.#figures)) member.tasksEnded = this.#figures[2] as number;
+      member.tasksEnded = this.#figures.of(member.connection).tasksEnded;
       // What it had not started goes back to its place now; what it ran waits for the exit code.
       this.#dispatcher.disconnect(member.connection);
       this.#owner.turn();
@@ -334,10 +320,10 @@ function lastWords(stderr: string): string {
   return lines.slice(-LAST_LINES).join('\n');
 }
 
-function describeDeath({ worker, pid, life, wasReady }: Member, { exitCode, exitSignal, stderrTail }: LossDetails) {
+function describeDeath({ worker, pid, life, wasReady }: Member, exit: LossDetails): string {
   if (pid === undefined) return `worker ${worker} could not be started${life.spawnError ? '' : ' for no known reason'}`;
-  const how = exitSignal ?? `exit code ${exitCode}`;
+  const { stderrTail } = exit;
   const when = wasReady ? '' : ' before it was set up';
   const said = stderrTail ? `, after it had said: ${lastWords(stderrTail)}` : '';
-  return `worker ${worker} (pid ${pid}) ended with ${how}${when}${said}`;
+  return `worker ${worker} (pid ${pid}) ended with ${exitText(exit)}${when}${said}`;
 }

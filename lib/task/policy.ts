@@ -2,7 +2,7 @@
 
 import { describe } from '../describe.js';
 import { InvalidArgumentError } from '../errors.js';
-import { integer, ownOptions } from '../own-options.js';
+import { integer, MAX_DELAY_MS, ownOptions } from '../own-options.js';
 
 /** What an attempt may fail of: its worker died, it threw, or it ran for longer than its `timeout`. */
 export type RetryCause = 'lost' | 'error' | 'timeout';
@@ -17,8 +17,8 @@ export interface RetryPolicy {
   /** `['lost']` unless given. */
   readonly on?: readonly RetryCause[];
   /**
-   * Milliseconds until the attempt behind the one that failed; the first is 1. Unless given: the manager's, or 100 ms, doubled each time up
-   * to 30 s, of which one half is left to chance.
+   * Milliseconds until the attempt behind the one that failed; the first is 1. Unless given: the manager's, or 100 ms,
+   * doubled each time up to 30 s, of which one half is left to chance.
    */
   readonly backoff?: (attempt: number) => number;
   /** Workers that it may cost before it fails with a PoisonTaskError, however many attempts are left; 3 unless given. */
@@ -28,8 +28,9 @@ export interface RetryPolicy {
 /** The limits of a task, as users give them. */
 export interface LimitOptions {
   /**
-   * Milliseconds that one run may take, the import of its module included. Then the task is told to stop, and the caller gets a TimeoutError, a tenth of a second later at the latest; a task
-   * that goes on for longer than the manager's `grace` costs its worker.
+   * Milliseconds that one run may take, the import of its module included. Then the task is told to stop, and the caller
+   * gets a TimeoutError, a tenth of a second later at the latest; a task that goes on for longer than the manager's
+   * `grace` costs its worker.
    */
   readonly timeout?: number | undefined;
   /** Milliseconds by which it must have begun, else it is dropped with a DeadlineError. */
@@ -54,8 +55,6 @@ export interface TaskPolicy {
 /** As in native/dispatch/slab.h. */
 export const CAUSE_FLAGS: Readonly<Record<RetryCause, number>> = { lost: 8, error: 16, timeout: 32 };
 
-const MAX_MS = 2 ** 31 - 1;
-
 /** Attempts are counted in 16 bits. */
 const MAX_RETRIES = 65_534;
 
@@ -78,8 +77,8 @@ export function checkPolicy({ timeout, deadline, retry }: LimitOptions, base: Ta
   if (timeout === undefined && deadline === undefined && retry === undefined) return base;
   return {
     ...base,
-    ...(timeout !== undefined && { timeoutMs: integer('timeout', timeout, 1, MAX_MS) }),
-    ...(deadline !== undefined && { deadlineMs: integer('deadline', deadline, 1, MAX_MS) }),
+    ...(timeout !== undefined && { timeoutMs: integer('timeout', timeout, 1, MAX_DELAY_MS) }),
+    ...(deadline !== undefined && { deadlineMs: integer('deadline', deadline, 1, MAX_DELAY_MS) }),
     ...(retry !== undefined && checkRetry(retry)),
   };
 }
@@ -118,7 +117,7 @@ export function backoffMs(own: ((attempt: number) => number) | undefined, attemp
   if (own === undefined) return defaultBackoff(attempt);
   try {
     const delay = own(attempt);
-    if (delay >= 0) return Math.min(delay, MAX_MS);
+    if (delay >= 0) return Math.min(delay, MAX_DELAY_MS);
     process.emitWarning(`a backoff returned ${describe(delay)}, which is no time to wait`, { code: 'BOSUN_W003' });
   } catch (error) {
     process.emitWarning(`a backoff threw ${describe(error)}`, { code: 'BOSUN_W003' });

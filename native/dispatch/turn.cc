@@ -70,6 +70,7 @@ std::uint32_t Dispatcher::Pop() noexcept {
     if (slot.status.compare_exchange_strong(expected, SlotStatus::kSent, std::memory_order_acq_rel,
                                             std::memory_order_acquire)) {
       Move(slot, &Tally::waiting, &Tally::sent);
+      if (IsFresh(slot)) --counts_.fresh;
       return index;
     }
     --tombstones_;
@@ -84,7 +85,6 @@ void Dispatcher::Send(Connection& connection, std::uint32_t index) noexcept {
   slot.sequence = ++connection.last_sent;
   connection.in_flight.push_back({slot.sequence, index});
   if (!slot.Has(kFlagCounted)) {
-    if (IsFresh(slot)) --counts_.fresh;
     slot.flags |= kFlagCounted;
     waits_.Add(now_us_ - slot.since_us);
   }
@@ -210,7 +210,6 @@ void Dispatcher::Drop() noexcept {
   dropping_ = true;
   for (std::uint32_t index = Pop(); index != kNoSlot; index = Pop()) {
     Count(slab_[index], &Tally::sent, -1);
-    if (IsFresh(slab_[index])) --counts_.fresh;
     Settle(index, RecordKind::kCancelled, {}, 0, 0);
   }
   alarms_.TakeAll(AlarmKind::kRetry, [this](const Alarm& alarm) {

@@ -4,21 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "dispatch_harness.h"
+#include "attempts_harness.h"
 
 namespace {
 
 using namespace bosun;
 using namespace bosun::test;
-
-constexpr std::uint64_t kMs = 1000;
-constexpr std::uint64_t kStart = 1'000'000'000;
-constexpr std::uint64_t kGraceUs = 5'000 * kMs;
-constexpr std::uint64_t kMomentUs = 100 * kMs;
-
-DispatcherOptions Options(std::uint32_t prefetch = 1, std::uint32_t concurrency = 1) {
-  return {.prefetch = prefetch, .concurrency = concurrency, .grace_us = kGraceUs};
-}
 
 Submission Timeout(std::uint32_t ms) { return {.timeout_ms = ms}; }
 Submission Deadline(std::uint32_t ms) { return {.deadline_ms = ms}; }
