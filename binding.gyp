@@ -7,6 +7,7 @@
         "native/addon/descriptors.cc",
         "native/addon/dispatcher.cc",
         "native/addon/frame_decoder.cc",
+        "native/addon/leftovers.cc",
         "native/addon/parent_guard.cc",
         "native/addon/queue.cc",
         "native/addon/status_page.cc",
@@ -14,7 +15,9 @@
         "native/dispatch/dispatcher.cc",
         "native/dispatch/foreign.cc",
         "native/dispatch/receive.cc",
-        "native/dispatch/turn.cc"
+        "native/dispatch/turn.cc",
+        "native/io/channel.cc",
+        "native/io/driver.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")", "native"],
       "defines": [

@@ -47,18 +47,25 @@ export interface NativeDispatcher {
   /** The limits of tasks that peers schedule. */
   setForeignPolicy(timeoutMs: number, deadlineMs: number, maxRetries: number, maxCrashes: number, flags: number): void;
   suspend(connection: number, suspended: boolean): void;
-  open(
-    worker: number,
-  ): [connection: number, reader: number, writer: number, childEnd: number, page: number, childLifeline: number];
+  open(worker: number): [connection: number, parentEnd: number, childEnd: number, page: number, childLifeline: number];
+  /** Drives a connection natively, over a descriptor that is taken over. False when the system refuses. */
+  attach(connection: number, descriptor: number): boolean;
+  /** Ends a connection; a record says so. Of one that is driven natively all that is there is read before. */
+  detach(connection: number): void;
+  /** The worker of this connection ends now, if it has not yet. */
+  hangUp(connection: number): void;
+  /** Ends the I/O thread and every connection; the counts can still be read. */
+  close(): void;
   sendHello(connection: number, configuration: Uint8Array): void;
   sendClose(connection: number, abort: boolean): void;
-  receive(connection: number, chunk: Uint8Array): number;
-  disconnect(connection: number): boolean;
+  /** Of a connection that is not driven natively. */
+  receive(connection: number, chunk: Uint8Array): void;
   worker(connection: number, figures: Float64Array): boolean;
-  /** Milliseconds until the next turn is due at the latest; -1 when nothing is. */
+  /**
+   * Sends what can be sent. @param write is called with what is to be written to connections that are not driven natively.
+   * @returns milliseconds until the next turn is due at the latest; -1 when none is.
+   */
   turn(write: (connection: number, bytes: Buffer) => void): number;
-  watchStuck(): boolean;
-  recallStuck(): void;
   drop(): void;
   post(message: Uint8Array): void;
   acknowledgeAll(): void;
@@ -89,6 +96,10 @@ export const COUNTS = [
 /** Everything that the addon exports. */
 export interface Native {
   readonly Dispatcher: new (
+    /** Called when there is something to read, or a turn is due. */
+    wake: () => void,
+    /** Without it an I/O thread moves all bytes, see native/io/driver.h. */
+    direct: boolean,
     levels: number,
     maxFrameBytes: number,
     prefetch: number,
@@ -96,12 +107,22 @@ export interface Native {
     concurrency: number,
     graceMs: number,
     maxQueue: number,
+    /** Workers spin while fewer of them are busy. */
+    cores: number,
   ) => NativeDispatcher;
   readonly FrameDecoder: new (maxFrameBytes: number) => NativeFrameDecoder;
   readonly ParentGuard: new (lifeline: number) => NativeParentGuard;
   readonly StatusPage: new (descriptor: number) => NativeStatusPage;
   /** For descriptors that the addon has opened. */
   closeDescriptor(descriptor: number): void;
+  /** Another one for the same. @throws the system's error when there are none left. */
+  duplicate(descriptor: number): number;
+  /** A child of this thread: when the thread ends without having seen its exit, the process is told to reap it. */
+  expectChild(pid: number): void;
+  forgetChild(pid: number): void;
+  /** A file or a folder that goes when this thread ends, even if it is terminated. */
+  expectPath(path: string): void;
+  forgetPath(path: string): void;
   /** For the standard error of a child. @throws the system's error when there are no descriptors left. */
   openPipe(): [readEnd: number, writeEnd: number];
   /** How many bytes a non-blocking descriptor has taken. */

@@ -1,19 +1,15 @@
 // What a manager leaves behind: nothing, however often one is opened and however many tasks one runs.
 
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { getEventListeners } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { Task } from '../lib/index.js';
-import type { Holdings } from './fixtures/leaks.js';
+import type { Holdings } from './fixtures/holdings.js';
+import type { Termination } from './fixtures/leaks-terminate.js';
+import { inOwnProcess } from './fixtures/own-process.js';
 import { makeManager } from './fixtures/scene.js';
 import { UntilAborted } from './fixtures/tasks.js';
 
@@ -28,16 +24,6 @@ const collectGarbage: () => void = runInNewContext('gc');
 
 /** What is wrong here hangs: an object that is never collected. */
 const LIMIT = { timeout: 60_000 };
-
-/** Runs a fixture in a process of its own, and parses what it prints; that it ends by itself is a part of the test. */
-async function inOwnProcess<T>(t: TestContext, name: string, ...args: string[]): Promise<T> {
-  const directory = await mkdtemp(join(tmpdir(), 'bosun-leaks-'));
-  t.after(() => rm(directory, { recursive: true }));
-  const script = fileURLToPath(new URL(`./fixtures/${name}.js`, import.meta.url));
-  const env = { ...process.env, TMPDIR: directory };
-  const { stdout } = await promisify(execFile)(process.execPath, ['--expose-gc', script, ...args], { env });
-  return JSON.parse(stdout) as T;
-}
 
 /** Resolves when nobody holds what `make` made; the limit of the test is that of patience. */
 async function collected(t: TestContext, make: () => object): Promise<void> {
@@ -59,6 +45,20 @@ describe('managers that were closed', () => {
     assert.deepEqual(after, before);
     assert.equal(after.children, 0);
     assert.deepEqual(after.files, []);
+  });
+});
+
+describe('managers whose thread was terminated in mid-call', () => {
+  test('leave nothing behind: 20 of them', LIMIT, async (t) => {
+    const report = await inOwnProcess<Termination>(t, 'leaks-terminate');
+    const { before, after } = report;
+    assert.equal(report.terminated, 20);
+    await t.test('no worker that runs', () => assert.equal(report.running, 0));
+    await t.test('no descriptor', () => assert.deepEqual(after.descriptors, before.descriptors));
+    await t.test('no thread', () => assert.equal(report.threads.after, report.threads.before));
+    await t.test('no listener', () => assert.deepEqual(after.listeners, before.listeners));
+    await t.test('no process that nobody reaps', () => assert.equal(after.children, 0));
+    await t.test('no directory with a socket', () => assert.deepEqual(after.files, []));
   });
 });
 

@@ -26,9 +26,6 @@ import { type Submission, Submissions } from './submissions.js';
 import { WakeTimer } from './wake-timer.js';
 import { type WorkerInfo, WorkerSet } from './worker-set.js';
 
-/** A worker may keep tasks behind the one that it runs for this long before they are taken back. */
-const STUCK_MS = 2;
-
 /** Tasks that are collected before they are handed over; a long loop of `run` must not hold the workers up. */
 const TURN_TASKS = 512;
 const TURN_BYTES = 1024 * 1024;
@@ -53,7 +50,6 @@ export class Engine {
   #turnQueued = false;
   #inTurn = false;
   #reporting = false;
-  #stuckTimer: NodeJS.Timeout | undefined;
   /** False while this process is kept up. */
   #wasIdle = true;
   /** True from the first task on until `drain`. */
@@ -62,11 +58,22 @@ export class Engine {
 
   /** Starts the first workers. */
   constructor(settings: ManagerSettings, events: EventEmitter<ProcessManagerEvents>) {
-    const { levels, maxFrameBytes, prefetch, inboxMark, concurrency, grace, maxQueue } = settings;
+    const { levels, maxFrameBytes, prefetch, inboxMark, concurrency, grace, maxQueue, spinBelow } = settings;
     settings.signal?.throwIfAborted();
     this.#settings = settings;
     this.#events = events;
-    this.#dispatcher = new native.Dispatcher(levels, maxFrameBytes, prefetch, inboxMark, concurrency, grace, maxQueue);
+    this.#dispatcher = new native.Dispatcher(
+      () => this.#turn(),
+      settings.driver === 'direct',
+      levels,
+      maxFrameBytes,
+      prefetch,
+      inboxMark,
+      concurrency,
+      grace,
+      maxQueue,
+      spinBelow,
+    );
     if (settings.discardMessages) this.#dispatcher.discardMessages();
     this.#submissions = new Submissions(this.#dispatcher);
     this.#completions = new RecordReader((target) => this.#dispatcher.drainCompletions(target));
@@ -74,8 +81,10 @@ export class Engine {
     this.#inbox = new Inbox(this.#dispatcher, {
       throwOnError: settings.throwOnError,
       discards: settings.discardMessages,
-      idle: () => this.tasksLeft === 0,
+      // At one moment: a task that ends may have sent something just before.
+      idle: () => this.tasksLeft === 0 && this.#counts.get('inbox') === 0,
       read: () => this.#requestTurn(),
+      settle: () => this.#settleEnded(),
       pidOf: (worker) => this.workers.pidOf(worker),
     });
     this.workers = new WorkerSet(this.#dispatcher, settings, {
@@ -229,9 +238,7 @@ export class Engine {
       this.#setReports(listensToTasks(this.#events));
       this.#submissions.flush();
       this.#wakeTimer.within(this.#dispatcher.turn(this.#write));
-      for (let record = this.#completions.next(); record !== undefined; record = this.#completions.next()) {
-        this.#onRecord(record);
-      }
+      this.#settleEnded();
       if (this.#shutdown.policy !== undefined && !this.#inbox.hasReader) this.#inbox.discard();
       this.#inbox.wake();
     } finally {
@@ -239,6 +246,12 @@ export class Engine {
       this.#inTurn = false;
     }
     this.#afterTurn();
+  }
+
+  #settleEnded(): void {
+    for (let record = this.#completions.next(); record !== undefined; record = this.#completions.next()) {
+      this.#onRecord(record);
+    }
   }
 
   readonly #write = (connection: number, bytes: Buffer): void => {
@@ -272,18 +285,6 @@ export class Engine {
     if (counts.get('waiting') > 0 && this.workers.starting === 0) {
       this.workers.grow(Math.max(this.#settings.minWorkers, this.workers.size + 1));
     }
-    this.#watchStuck();
-  }
-
-  /** A task that takes long must not hold back those that were sent ahead behind it. */
-  #watchStuck(): void {
-    if (this.#stuckTimer !== undefined || !this.#dispatcher.watchStuck()) return;
-    this.#stuckTimer = setTimeout(() => {
-      this.#stuckTimer = undefined;
-      this.#dispatcher.recallStuck();
-      this.#turn();
-    }, STUCK_MS);
-    this.#stuckTimer.unref();
   }
 
   #onRecord(record: DispatchRecord): void {
@@ -297,6 +298,10 @@ export class Engine {
           member.startError = decodeFailure(record.bytes.subarray(record.start, record.end)).error;
         break;
       }
+      case RECORD.CLOSED:
+        this.workers.closed(record.worker, record.id, record.runUs);
+        this.#gateway.peers.closed(record.worker, record.id, record.runUs);
+        break;
       case RECORD.LOST:
       case RECORD.LOST_RESULT:
         this.#settlement.hold(record);
@@ -426,8 +431,8 @@ export class Engine {
 
   #finish(): Omit<CloseReport, 'policy' | 'workers' | 'durationMs'> {
     this.#turn();
-    clearTimeout(this.#stuckTimer);
     this.#wakeTimer.close();
+    this.#dispatcher.close();
     this.#settings.signal?.removeEventListener('abort', this.#onAbort);
     this.#keepAlive.close();
     // An open iterator of a JOIN keeps what it has not read; nothing comes behind it.

@@ -14,10 +14,12 @@ export interface InboxOwner {
   readonly throwOnError: boolean;
   /** True when nobody will ever read it. */
   readonly discards: boolean;
-  /** True when no task is left. */
+  /** True when no task is left, and nothing is unread. */
   idle(): boolean;
   /** Called after messages were read: senders may be waiting for room. */
   read(): void;
+  /** Settles every task that has ended by now: what is here of their failures is known from then on. */
+  settle(): void;
   pidOf(worker: WorkerId): number | undefined;
 }
 
@@ -37,7 +39,11 @@ export class Inbox {
 
   constructor(dispatcher: NativeDispatcher, owner: InboxOwner) {
     this.#owner = owner;
-    this.#records = new RecordReader((target) => dispatcher.drainInbox(target));
+    this.#records = new RecordReader((target) => {
+      const written = dispatcher.drainInbox(target);
+      if (written > 0) owner.settle();
+      return written;
+    });
   }
 
   get hasReader(): boolean {

@@ -1,7 +1,6 @@
 // One local worker of a manager: its process, its socket, and what it left behind.
 
 import { fstatSync, mkdirSync, openSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { LossDetails } from '../errors.js';
 import { type NativeDispatcher, native } from '../native.js';
@@ -11,6 +10,7 @@ import { encodePayload } from '../wire/payload.js';
 import { ProcessWorker } from '../worker/process-worker.js';
 import { StderrTail, tailOfFile } from '../worker/stderr-tail.js';
 import type { LostTask, Runner } from './failures.js';
+import { NetLine } from './net-line.js';
 import type { ManagerSettings } from './options.js';
 
 /** After its exit a worker's socket is read for at most this long; bytes in it still count. */
@@ -24,9 +24,9 @@ export class Member implements Runner {
   readonly connection: number;
   readonly life: ProcessWorker;
   readonly startedAt = performance.now();
-  /** What the worker says. */
-  readonly socket: Socket;
-  readonly #writer: Socket;
+  readonly #dispatcher: NativeDispatcher;
+  /** Unless it is driven natively. */
+  readonly #line: NetLine | undefined;
   /** To be settled when the exit is known. */
   readonly lost: LostTask[] = [];
   /** What its set-up threw. */
@@ -44,21 +44,24 @@ export class Member implements Runner {
   /** Its log file, and where in it this worker began. */
   #log: { readonly path: string; readonly start: number } | undefined;
 
-  /** Starts it. @throws the system's error when there are no descriptors left. */
-  constructor(worker: WorkerId, dispatcher: NativeDispatcher, settings: ManagerSettings) {
+  /** Called when its connection has ended. */
+  #onClosed = () => {};
+
+  /**
+   * Starts it.
+   *
+   * @param turn is called when the dispatcher may have something to say.
+   * @throws the system's error when there are no descriptors left.
+   */
+  constructor(worker: WorkerId, dispatcher: NativeDispatcher, settings: ManagerSettings, turn: () => void) {
     this.worker = worker;
-    const [connection, reader, writer, ...childEnds] = dispatcher.open(worker);
+    this.#dispatcher = dispatcher;
+    const [connection, parentEnd, ...childEnds] = dispatcher.open(worker);
     this.connection = connection;
-    // Two sockets over one connection: a worker that is gone makes writing fail, and what it had sent is still to be read.
-    this.socket = new Socket({ fd: reader, readable: true, writable: false });
-    this.#writer = new Socket({ fd: writer, readable: false, writable: true });
-    for (const socket of [this.socket, this.#writer]) {
-      socket.unref();
-      // A dead peer is the end of the stream, however the system puts it.
-      socket.on('error', () => {});
-    }
+    if (settings.driver === 'net') this.#line = NetLine.over(dispatcher, connection, parentEnd, turn);
     let stderr: number | undefined;
     try {
+      if (this.#line === undefined && !dispatcher.attach(connection, parentEnd)) throw systemRefusal();
       stderr = settings.logDirectory === undefined ? this.#openTail() : this.#openLog(settings.logDirectory);
       this.life = new ProcessWorker({
         descriptors: childEnds,
@@ -70,14 +73,14 @@ export class Member implements Runner {
     } catch (error) {
       this.#tail?.close();
       this.destroy();
-      dispatcher.disconnect(connection);
+      dispatcher.hangUp(connection);
       throw error;
     } finally {
       // The child has its own copies; with ours open its death would never be seen as the end of the stream.
       for (const descriptor of childEnds) native.closeDescriptor(descriptor);
       if (stderr !== undefined) native.closeDescriptor(stderr);
     }
-    this.gone = this.#watchEnd();
+    this.gone = this.#watchEnd(turn);
     const configuration: WorkerConfiguration = {
       worker,
       levels: settings.levels,
@@ -95,25 +98,31 @@ export class Member implements Runner {
   }
 
   write(bytes: Buffer): void {
-    // The worker may have gone between the dispatch and this; its tasks are accounted for at its end.
-    if (this.#writer.writable) this.#writer.write(bytes);
+    this.#line?.write(bytes);
   }
 
-  /** Ends the connection at once, whatever is left to read. */
+  /** Ends the connection; what has arrived is read before. */
   destroy(): void {
-    this.socket.destroy();
-    this.#writer.destroy();
+    this.#line?.destroy();
+    this.#dispatcher.detach(this.connection);
   }
 
-  async #watchEnd(): Promise<LossDetails> {
-    const { life, socket } = this;
+  /** To be called when the dispatcher says that its connection has ended. */
+  closed(tasksEnded: number): void {
+    this.tasksEnded = tasksEnded;
+    this.#line?.destroy();
+    this.#dispatcher.hangUp(this.connection);
+    this.#onClosed();
+  }
+
+  async #watchEnd(turn: () => void): Promise<LossDetails> {
+    const { life } = this;
     let timer: NodeJS.Timeout | undefined;
     const closed = new Promise<void>((resolve) => {
-      socket.once('close', () => {
+      this.#onClosed = () => {
         resolve();
-        this.#writer.destroy();
         if (life.state !== 'dead') timer = setTimeout(() => void life.kill(), EXIT_AFTER_EOF_MS);
-      });
+      };
     });
     const exit = await life.exited;
     clearTimeout(timer);
@@ -121,6 +130,7 @@ export class Member implements Runner {
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
         this.destroy();
+        turn();
         resolve();
       }, READ_AFTER_EXIT_MS);
     });
@@ -147,4 +157,9 @@ export class Member implements Runner {
   #logTail(): string {
     return this.#log === undefined ? '' : tailOfFile(this.#log.path, this.#log.start);
   }
+}
+
+/** As those that Node gives: there is no room for another worker now. */
+function systemRefusal(): Error {
+  return Object.assign(new Error('the system refuses to watch another descriptor'), { code: 'EMFILE' });
 }

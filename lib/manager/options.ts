@@ -23,6 +23,11 @@ export interface ProcessManagerOptions {
    * millisecond of work, one when a task takes longer; 1 is strictly one at a time.
    */
   readonly prefetch?: number | 'auto';
+  /**
+   * `'auto'` (the default): a worker that has just answered polls for its next task for 50 microseconds before it sleeps,
+   * while fewer workers are busy than there are cores. It halves the time of one task after the other. `'off'`: never.
+   */
+  readonly spin?: 'auto' | 'off';
   /** Messages above which `await sendMessage()` waits for the reader; 10 000 unless given. */
   readonly inboxHighWaterMark?: number;
   /** `'discard'`: nobody will read messages; they are counted and dropped. `'keep'` unless given. */
@@ -69,6 +74,12 @@ export interface ProcessManagerOptions {
   readonly listen?: true | string | ListenOptions;
 }
 
+/**
+ * Who moves the bytes of local workers: natively, by the manager's own thread as long as no task waits; natively, by the
+ * I/O thread always; or Node's own sockets.
+ */
+export type DriverKind = 'direct' | 'thread' | 'net';
+
 /** The same, complete and checked. */
 export interface ManagerSettings {
   readonly workers: number;
@@ -76,6 +87,9 @@ export interface ManagerSettings {
   readonly levels: number;
   /** 0 is auto. */
   readonly prefetch: number;
+  /** Workers spin while fewer of them are busy. */
+  readonly spinBelow: number;
+  readonly driver: DriverKind;
   readonly inboxMark: number;
   readonly discardMessages: boolean;
   readonly throwOnError: boolean;
@@ -100,6 +114,7 @@ const KNOWN = new Set<string>([
   'minWorkers',
   'priorityLevels',
   'prefetch',
+  'spin',
   'inboxHighWaterMark',
   'messages',
   'throwOnError',
@@ -144,6 +159,8 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
       options.prefetch === undefined || options.prefetch === 'auto'
         ? 0
         : integer('prefetch', options.prefetch, 1, 65_536),
+    spinBelow: oneOf('spin', options.spin ?? 'auto', ['auto', 'off']) === 'auto' ? cores : 0,
+    driver: driverKind(),
     inboxMark: integer('inboxHighWaterMark', options.inboxHighWaterMark ?? 10_000, 0, 2 ** 31),
     discardMessages: oneOf('messages', options.messages ?? 'keep', ['keep', 'discard']) === 'discard',
     throwOnError: ofType('throwOnError', options.throwOnError ?? false, 'boolean'),
@@ -163,6 +180,13 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
     signal: checkSignal(options.signal),
     listen,
   };
+}
+
+/** The variable is for tests of bosun itself, and for finding out whose fault something is. */
+function driverKind(): DriverKind {
+  const given = process.env['BOSUN_DRIVER'];
+  if (given !== undefined) return oneOf('BOSUN_DRIVER', given as DriverKind, ['direct', 'thread', 'net']);
+  return process.platform === 'linux' ? 'direct' : 'thread';
 }
 
 /** A time to wait, in milliseconds. */

@@ -8,6 +8,7 @@ import { ClosePolicy } from './close.js';
 import { ConnectionFigures } from './connection-figures.js';
 import type { LostTask, Runner } from './failures.js';
 import { faultText } from './faults.js';
+import { NetLine } from './net-line.js';
 import type { WorkerInfo } from './worker-set.js';
 
 /** One that was told to finish and does not end its connection has so long before that is done for it. */
@@ -24,16 +25,18 @@ export class Peer implements Runner {
   readonly worker: WorkerId;
   readonly connection: number;
   readonly socket: Socket;
+  readonly line: NetLine;
   readonly lost: LostTask[] = [];
   /** Known from the end of its connection on. */
   tasksEnded = 0;
   /** It was told to finish. */
   stopping = false;
 
-  constructor(worker: WorkerId, connection: number, socket: Socket) {
+  constructor(worker: WorkerId, socket: Socket, line: NetLine) {
     this.worker = worker;
-    this.connection = connection;
+    this.connection = line.connection;
     this.socket = socket;
+    this.line = line;
   }
 
   get pid(): undefined {
@@ -74,17 +77,18 @@ export class Peers {
       socket.destroy();
       return;
     }
-    const peer = new Peer(worker, connection, socket);
+    const turn = () => this.#turn(connection);
+    const peer = new Peer(worker, socket, new NetLine(this.#dispatcher, connection, socket, socket, turn));
     this.#peers.set(connection, peer);
-    socket.unref();
     socket.setNoDelay?.(true);
     // One whose host is gone would keep its task for ever.
     socket.setKeepAlive?.(true, KEEP_ALIVE_MS);
-    socket.on('data', (chunk: Buffer) => this.#receive(peer, chunk));
     socket.once('end', () => socket.destroySoon());
-    socket.once('close', () => this.#onClose(peer));
     this.#owner.started(peer);
-    if (rest.byteLength > 0) this.#receive(peer, rest);
+    if (rest.byteLength > 0) {
+      this.#dispatcher.receive(connection, rest);
+      turn();
+    }
   }
 
   find(worker: WorkerId): Peer | undefined {
@@ -96,12 +100,7 @@ export class Peers {
   write(connection: number, bytes: Buffer): boolean {
     const peer = this.#peers.get(connection);
     if (peer === undefined) return false;
-    const { socket } = peer;
-    // One that does not read its answers gets no more of them.
-    if (socket.writable && !socket.write(bytes) && !socket.isPaused()) {
-      socket.pause();
-      socket.once('drain', () => socket.resume());
-    }
+    peer.line.write(bytes);
     return true;
   }
 
@@ -152,21 +151,19 @@ export class Peers {
     socket.once('close', () => clearTimeout(timer));
   }
 
-  #receive(peer: Peer, chunk: Buffer): void {
-    const fault = this.#dispatcher.receive(peer.connection, chunk);
-    if (fault !== 0) {
-      this.#owner.refused(`peer ${peer.worker}`, `it sent ${faultText(fault)}`);
-      peer.socket.destroy();
-    }
+  #turn(connection: number): void {
     this.#owner.turn();
-    this.#endIdle(peer);
+    const peer = this.#peers.get(connection);
+    if (peer !== undefined) this.#endIdle(peer);
   }
 
-  #onClose(peer: Peer): void {
-    peer.tasksEnded = this.#figures.of(peer.connection).tasksEnded;
-    this.#dispatcher.disconnect(peer.connection);
-    // Its tasks are reported as lost now.
-    this.#owner.turn();
+  /** The connection of a peer has ended; its tasks have been reported as lost. */
+  closed(worker: WorkerId, tasksEnded: number, fault: number): void {
+    const peer = this.find(worker);
+    if (peer === undefined) return;
+    peer.tasksEnded = tasksEnded;
+    if (fault !== 0) this.#owner.refused(`peer ${worker}`, `it sent ${faultText(fault)}`);
+    peer.line.destroy();
     this.#peers.delete(peer.connection);
     this.#owner.exited(peer);
     this.#owner.turn();

@@ -19,6 +19,7 @@ export const RECORD = {
   LOST_RESULT: 13,
   UNRESPONSIVE: 14,
   FOREIGN_MESSAGE: 15,
+  CLOSED: 16,
 } as const;
 
 /** The ticket of a task that a worker scheduled. */

@@ -7,6 +7,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { AddressInUseError, InvalidArgumentError } from '../errors.js';
+import { native } from '../native.js';
 
 /** In a directory that was made for it. */
 export const SOCKET_NAME = 'manager.sock';
@@ -82,9 +83,12 @@ function removeMade(): void {
 export function removeAtExit(path: string): string {
   if (made.size === 0) process.on('exit', removeMade);
   made.add(path);
+  // A thread that is terminated has no exit event.
+  native.expectPath(path);
   return path;
 }
 
 export function keepAtExit(path: string): void {
   if (made.delete(path) && made.size === 0) process.off('exit', removeMade);
+  native.forgetPath(path);
 }

@@ -139,21 +139,10 @@ export class WorkerSet {
   }
 
   #start(): void {
-    const member = new Member(this.nextNumber(), this.#dispatcher, this.#settings);
+    const member = new Member(this.nextNumber(), this.#dispatcher, this.#settings, () => this.#owner.turn());
     this.#members.set(member.connection, member);
     if (member.pid !== undefined) this.#pids.set(member.worker, member.pid);
     this.#pids.delete(member.worker - KEPT_PIDS);
-    member.socket.on('data', (chunk: Buffer) => {
-      const fault = this.#dispatcher.receive(member.connection, chunk);
-      if (fault !== 0) this.#refuse(member, fault);
-      this.#owner.turn();
-    });
-    member.socket.once('close', () => {
-      member.tasksEnded = this.#figures.of(member.connection).tasksEnded;
-      // What it had not started goes back to its place now; what it ran waits for the exit code.
-      this.#dispatcher.disconnect(member.connection);
-      this.#owner.turn();
-    });
     this.#watchSuspension(member);
     void member.gone.then((exit) => this.#onGone(member, exit));
     // Its hello waits to be written.
@@ -179,12 +168,22 @@ export class WorkerSet {
     void member.gone.then(() => clearTimeout(patience));
   }
 
+  /**
+   * The connection of a worker has ended: what it had not started has gone back to its place, what it ran waits for the
+   * exit code.
+   */
+  closed(worker: WorkerId, tasksEnded: number, fault: number): void {
+    const member = this.find(worker);
+    if (member === undefined) return;
+    if (fault !== 0) this.#refuse(member, fault);
+    member.closed(tasksEnded);
+  }
+
   /** A worker that does not keep to the protocol is not one of ours any more. */
   #refuse(member: Member, fault: number): void {
     process.emitWarning(`worker ${member.worker} (pid ${member.pid}) sent ${faultText(fault)}: it is killed`, {
       code: 'BOSUN_W002',
     });
-    member.destroy();
     void member.life.kill();
   }
 

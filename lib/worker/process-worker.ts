@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { native } from '../native.js';
 import { inheritedExecArgv } from './exec-argv.js';
 import { type Suspendable, unwatchSuspension, watchSuspension } from './suspension.js';
 import { WorkerLife } from './worker-life.js';
@@ -36,6 +37,8 @@ export class ProcessWorker extends WorkerLife implements Suspendable {
     // The manager decides what keeps this process alive.
     this.#child.unref();
     watchSuspension(this);
+    const { pid } = this.#child;
+    if (pid !== undefined) native.expectChild(pid);
     this.#child.once('error', (error) => {
       this.#error = error;
       // Without a pid there will be no exit event.
@@ -44,6 +47,7 @@ export class ProcessWorker extends WorkerLife implements Suspendable {
       this.markDead({ exitCode: null, exitSignal: null });
     });
     this.#child.once('exit', (exitCode, exitSignal) => {
+      if (pid !== undefined) native.forgetChild(pid);
       // What its tasks have started and left behind; nobody else knows of it.
       this.#killGroup();
       unwatchSuspension(this);

@@ -12,6 +12,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("ParentGuard", bosun::DefineParentGuard(env));
   exports.Set("StatusPage", bosun::DefineStatusPage(env));
   bosun::DefineDescriptors(env, exports);
+  bosun::DefineLeftovers(env, exports);
   bosun::DefineQueue(env, exports);
   return exports;
 }

@@ -14,6 +14,13 @@ Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// duplicate(fd): another one for the same, the caller's.
+Napi::Value Duplicate(const Napi::CallbackInfo& info) {
+  const int copy = ::fcntl(static_cast<int>(NumberAt(info, 0, -1)), F_DUPFD_CLOEXEC, 3);
+  if (copy < 0) ThrowErrno(info.Env(), errno);
+  return Napi::Number::New(info.Env(), copy);
+}
+
 // openPipe(): [read end, write end], the caller's; for the standard error of a child.
 Napi::Value OpenPipeEnds(const Napi::CallbackInfo& info) {
   int ends[2];
@@ -45,6 +52,7 @@ Napi::Value WriteFullyTo(const Napi::CallbackInfo& info) {
 
 void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("closeDescriptor", Napi::Function::New<CloseDescriptor>(env, "closeDescriptor"));
+  exports.Set("duplicate", Napi::Function::New<Duplicate>(env, "duplicate"));
   exports.Set("openPipe", Napi::Function::New<OpenPipeEnds>(env, "openPipe"));
   exports.Set("writeSome", Napi::Function::New<WriteSome>(env, "writeSome"));
   exports.Set("writeFully", Napi::Function::New<WriteFullyTo>(env, "writeFully"));

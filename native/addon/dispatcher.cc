@@ -1,13 +1,17 @@
-// class Dispatcher for JavaScript: conversion only, see dispatch/dispatcher.h.
+// class Dispatcher for JavaScript: conversion only, see dispatch/dispatcher.h and io/driver.h.
 
 #include "dispatch/dispatcher.h"
 
 #include <cerrno>
 #include <cmath>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "addon/classes.h"
 #include "addon/convert.h"
+#include "addon/owner_loop.h"
+#include "io/driver.h"
 #include "process/clock.h"
 
 namespace bosun {
@@ -29,11 +33,12 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                            InstanceMethod<&DispatcherWrap::SendHello>("sendHello"),
                            InstanceMethod<&DispatcherWrap::SendClose>("sendClose"),
                            InstanceMethod<&DispatcherWrap::Receive>("receive"),
-                           InstanceMethod<&DispatcherWrap::Disconnect>("disconnect"),
                            InstanceMethod<&DispatcherWrap::Worker>("worker"),
                            InstanceMethod<&DispatcherWrap::Turn>("turn"),
-                           InstanceMethod<&DispatcherWrap::WatchStuck>("watchStuck"),
-                           InstanceMethod<&DispatcherWrap::RecallStuck>("recallStuck"),
+                           InstanceMethod<&DispatcherWrap::Attach>("attach"),
+                           InstanceMethod<&DispatcherWrap::Detach>("detach"),
+                           InstanceMethod<&DispatcherWrap::HangUp>("hangUp"),
+                           InstanceMethod<&DispatcherWrap::Close>("close"),
                            InstanceMethod<&DispatcherWrap::Drop>("drop"),
                            InstanceMethod<&DispatcherWrap::Post>("post"),
                            InstanceMethod<&DispatcherWrap::AcknowledgeAll>("acknowledgeAll"),
@@ -47,36 +52,100 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                        });
   }
 
-  // new Dispatcher(levels, maxFrameBytes, prefetch, inboxMark, concurrency, graceMs, maxQueue)
+  // new Dispatcher(wake, direct, levels, maxFrameBytes, prefetch, inboxMark, concurrency, graceMs, maxQueue, cores):
+  // wake() is called when there is something to read, or time for a turn; direct: see io/driver.h.
   explicit DispatcherWrap(const Napi::CallbackInfo& info)
-      : Napi::ObjectWrap<DispatcherWrap>(info), dispatcher_(Options(info)) {}
+      : Napi::ObjectWrap<DispatcherWrap>(info),
+        env_(info.Env()),
+        wake_(Napi::Persistent(info[0].As<Napi::Function>())),
+        driver_(Options(info), BoolAt(info, 1), &DispatcherWrap::OnNews, this) {
+    if (driver_.is_open()) {
+      ears_ = OwnerLoop::Open(env_, driver_.backend_fd(), &DispatcherWrap::OnReadable, &DispatcherWrap::OnRung, this);
+    }
+    if (ears_ == nullptr) {
+      ThrowErrno(env_, EMFILE);
+      return;
+    }
+    ears_->Watch(BoolAt(info, 1));
+    driver_.Start();
+    napi_add_async_cleanup_hook(env_, &DispatcherWrap::OnTeardown, this, &hook_);
+    // The handles know it; Close lets go of it.
+    Ref();
+  }
+
+  ~DispatcherWrap() override { lifelines_.clear(); }
 
  private:
   static DispatcherOptions Options(const Napi::CallbackInfo& info) {
     DispatcherOptions options;
-    options.levels = std::clamp(U32At(info, 0), 1u, 128u);
-    options.max_frame_bytes = static_cast<std::uint64_t>(NumberAt(info, 1));
-    options.prefetch = U32At(info, 2);
-    options.inbox_mark = U32At(info, 3);
-    options.concurrency = std::clamp(U32At(info, 4), 1u, StatusPage::kMaxLanes);
-    options.grace_us = static_cast<std::uint64_t>(U32At(info, 5)) * 1000;
-    const double max_queue = NumberAt(info, 6, -1);
+    options.levels = std::clamp(U32At(info, 2), 1u, 128u);
+    options.max_frame_bytes = static_cast<std::uint64_t>(NumberAt(info, 3));
+    options.prefetch = U32At(info, 4);
+    options.inbox_mark = U32At(info, 5);
+    options.concurrency = std::clamp(U32At(info, 6), 1u, StatusPage::kMaxLanes);
+    options.grace_us = static_cast<std::uint64_t>(U32At(info, 7)) * 1000;
+    const double max_queue = NumberAt(info, 8, -1);
     if (max_queue >= 0 && max_queue < 1e15) options.max_queue = static_cast<std::uint64_t>(max_queue);
+    options.cores = U32At(info, 9);
     return options;
   }
 
-  // Before anything that looks at the time.
-  Dispatcher& Now() noexcept {
-    dispatcher_.set_now(NowUs());
-    return dispatcher_;
+  // ---- the owner's loop ---------------------------------------------------------
+
+  // On the I/O thread.
+  static void OnNews(void* self) { static_cast<DispatcherWrap*>(self)->ears_->Ring(); }
+
+  static void OnReadable(void* self) {
+    auto* wrap = static_cast<DispatcherWrap*>(self);
+    {
+      Driver::Turn turn(wrap->driver_);
+      turn.Serve();
+      if (!turn.HasNews()) {
+        wrap->ears_->Watch(turn.Advance());
+        return;
+      }
+    }
+    wrap->Wake();
+  }
+
+  static void OnRung(void* self) { static_cast<DispatcherWrap*>(self)->Wake(); }
+
+  void Wake() {
+    const Napi::HandleScope scope(env_);
+    wake_.MakeCallback(env_.Global(), {});
+    if (!env_.IsExceptionPending()) return;
+    // There is nobody above to throw it at.
+    napi_fatal_exception(env_, env_.GetAndClearPendingException().Value());
+  }
+
+  // The environment ends, with the manager open.
+  static void OnTeardown(napi_async_cleanup_hook_handle hook, void* self) {
+    auto* wrap = static_cast<DispatcherWrap*>(self);
+    wrap->driver_.Stop();
+    wrap->lifelines_.clear();
+    std::exchange(wrap->ears_, nullptr)
+        ->Close(
+            [](void* handle) { napi_remove_async_cleanup_hook(static_cast<napi_async_cleanup_hook_handle>(handle)); },
+            hook);
+  }
+
+  // close(): ends the I/O thread, and every connection that is left. The counts can still be read.
+  Napi::Value Close(const Napi::CallbackInfo& info) {
+    if (ears_ == nullptr) return info.Env().Undefined();
+    driver_.Stop();
+    lifelines_.clear();
+    napi_remove_async_cleanup_hook(hook_);
+    std::exchange(ears_, nullptr)->Close(nullptr, nullptr);
+    Unref();
+    return info.Env().Undefined();
   }
 
   // submit(records): records of {length u32, ticket u32, id u64, level u8, flags u8, retries u16, timeout ms u32,
   // deadline ms u32, crashes u8, reserved u8 x3} and a payload. A record that finds no slot is answered through the
   // completions.
   Napi::Value Submit(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
     constexpr std::size_t kFields = 32;
-    Now();
     ByteSpan bytes = BytesAt(info, 0);
     while (bytes.size() >= kFields) {
       Submission submission;
@@ -90,55 +159,60 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
       submission.deadline_ms = Load<std::uint32_t>(bytes.data() + 24);
       submission.max_crashes = bytes[28];
       bytes = bytes.subspan(kFields);
-      if (length > bytes.size() || submission.level >= dispatcher_.levels()) {
+      if (length > bytes.size() || submission.level >= turn->levels()) {
         ThrowArgument(info.Env(), "a submission is malformed");
         return info.Env().Undefined();
       }
-      dispatcher_.Submit(submission, bytes.first(length));
+      turn->Submit(submission, bytes.first(length));
       bytes = bytes.subspan(length);
     }
     return info.Env().Undefined();
   }
 
   Napi::Value Cancel(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), static_cast<double>(Now().Cancel(U32At(info, 0))));
+    Driver::Turn turn(driver_);
+    return Napi::Number::New(info.Env(), static_cast<double>(turn->Cancel(U32At(info, 0))));
   }
 
   // settleLost(slot, dropped): see LostOutcome.
   Napi::Value SettleLost(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), static_cast<double>(dispatcher_.SettleLost(U32At(info, 0), BoolAt(info, 1))));
+    Driver::Turn turn(driver_);
+    return Napi::Number::New(info.Env(), static_cast<double>(turn->SettleLost(U32At(info, 0), BoolAt(info, 1))));
   }
 
   // retry(slot, delayMs): false when there is no such task.
   Napi::Value Retry(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
     const double delay_us = std::clamp(NumberAt(info, 1, 0) * 1000, 0.0, 1e15);
-    return Napi::Boolean::New(info.Env(), Now().Retry(U32At(info, 0), static_cast<std::uint64_t>(delay_us)));
+    return Napi::Boolean::New(info.Env(), turn->Retry(U32At(info, 0), static_cast<std::uint64_t>(delay_us)));
   }
 
   // openForeign(worker): the connection, 0 when there are too many.
   Napi::Value OpenForeign(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), dispatcher_.ConnectForeign(U32At(info, 0)));
+    Driver::Turn turn(driver_);
+    return Napi::Number::New(info.Env(), turn->ConnectForeign(U32At(info, 0)));
   }
 
   // setForeignPolicy(timeoutMs, deadlineMs, retries, crashes, flags): see Submission.
   Napi::Value SetForeignPolicy(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
     Submission policy;
     policy.timeout_ms = U32At(info, 0);
     policy.deadline_ms = U32At(info, 1);
     policy.max_retries = static_cast<std::uint16_t>(U32At(info, 2));
     policy.max_crashes = static_cast<std::uint8_t>(U32At(info, 3));
     policy.flags = static_cast<std::uint8_t>(U32At(info, 4)) & kOwnersFlags;
-    dispatcher_.set_foreign_policy(policy);
+    turn->set_foreign_policy(policy);
     return info.Env().Undefined();
   }
 
   Napi::Value Suspend(const Napi::CallbackInfo& info) {
-    dispatcher_.Suspend(U32At(info, 0), BoolAt(info, 1));
+    Driver::Turn turn(driver_);
+    turn->Suspend(U32At(info, 0), BoolAt(info, 1));
     return info.Env().Undefined();
   }
 
-  // open(worker): [connection, parent's end, the same for writing, child's end, page, child's lifeline]; the
-  // descriptors are the caller's.
+  // open(worker): [connection, parent's end, child's end, page, child's lifeline]; the descriptors are the caller's.
   Napi::Value Open(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     LocalLink link;
@@ -146,47 +220,67 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
       ThrowErrno(env, errno);
       return env.Undefined();
     }
-    const std::uint32_t connection = dispatcher_.Connect(U32At(info, 0), std::move(link.page));
+    Driver::Turn turn(driver_);
+    const std::uint32_t connection = turn->Connect(U32At(info, 0), std::move(link.page));
     if (connection == 0) {
       ThrowErrno(env, EMFILE);
       return env.Undefined();
     }
     lifelines_.emplace(connection, std::move(link.parent_lifeline));
-    constexpr std::uint32_t kValues = 6;
-    Napi::Array result = Napi::Array::New(env, kValues);
-    const double values[kValues] = {static_cast<double>(connection),
-                                    static_cast<double>(link.parent_end.Release()),
-                                    static_cast<double>(link.parent_writer.Release()),
-
-                                    static_cast<double>(link.child_end.Release()),
-                                    static_cast<double>(link.page_file.Release()),
-                                    static_cast<double>(link.child_lifeline.Release())};
-    for (std::uint32_t i = 0; i < kValues; ++i) result.Set(i, Napi::Number::New(env, values[i]));
+    const double values[] = {static_cast<double>(connection), static_cast<double>(link.parent_end.Release()),
+                             static_cast<double>(link.child_end.Release()),
+                             static_cast<double>(link.page_file.Release()),
+                             static_cast<double>(link.child_lifeline.Release())};
+    Napi::Array result = Napi::Array::New(env, std::size(values));
+    std::uint32_t i = 0;
+    for (const double value : values) result.Set(i++, Napi::Number::New(env, value));
     return result;
   }
 
+  // attach(connection, parent's end): it is driven natively from now on, and its end is a record. False when the system
+  // refuses; the descriptor is taken in any case.
+  Napi::Value Attach(const Napi::CallbackInfo& info) {
+    UniqueFd socket(static_cast<int>(NumberAt(info, 1, -1)));
+    Driver::Turn turn(driver_);
+    return Napi::Boolean::New(info.Env(), turn.Attach(U32At(info, 0), std::move(socket)));
+  }
+
+  // detach(connection): ends it; of an attached one all that is there is read before.
+  Napi::Value Detach(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
+    turn.Detach(U32At(info, 0));
+    return info.Env().Undefined();
+  }
+
+  // hangUp(connection): its worker ends, if it has not yet.
+  Napi::Value HangUp(const Napi::CallbackInfo& info) {
+    lifelines_.erase(U32At(info, 0));
+    return info.Env().Undefined();
+  }
+
   Napi::Value SendHello(const Napi::CallbackInfo& info) {
-    dispatcher_.SendHello(U32At(info, 0), BytesAt(info, 1));
+    Driver::Turn turn(driver_);
+    turn->SendHello(U32At(info, 0), BytesAt(info, 1));
     return info.Env().Undefined();
   }
 
   Napi::Value SendClose(const Napi::CallbackInfo& info) {
-    dispatcher_.SendClose(U32At(info, 0), BoolAt(info, 1));
+    Driver::Turn turn(driver_);
+    turn->SendClose(U32At(info, 0), BoolAt(info, 1));
     return info.Env().Undefined();
   }
 
+  // receive(connection, bytes): of one that is not attached.
   Napi::Value Receive(const Napi::CallbackInfo& info) {
-    return Napi::Number::New(info.Env(), static_cast<double>(Now().Receive(U32At(info, 0), BytesAt(info, 1))));
-  }
-
-  Napi::Value Disconnect(const Napi::CallbackInfo& info) {
-    lifelines_.erase(U32At(info, 0));
-    return Napi::Boolean::New(info.Env(), dispatcher_.Disconnect(U32At(info, 0)));
+    Driver::Turn turn(driver_);
+    turn.Receive(U32At(info, 0), BytesAt(info, 1));
+    return info.Env().Undefined();
   }
 
   // worker(connection, figures): in flight, window, tasks ended, average run time in microseconds. False when stale.
   Napi::Value Worker(const Napi::CallbackInfo& info) {
-    const Connection* connection = dispatcher_.Find(U32At(info, 0));
+    Driver::Turn turn(driver_);
+    const Connection* connection = turn->Find(U32At(info, 0));
     double* figures = Figures(info, 1, 4);
     if (connection == nullptr || figures == nullptr) return Napi::Boolean::New(info.Env(), false);
     figures[0] = static_cast<double>(connection->in_flight.size());
@@ -196,61 +290,73 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     return Napi::Boolean::New(info.Env(), true);
   }
 
-  // turn(write): dispatches, then calls write(connection, bytes) for each connection with bytes to write. Milliseconds
-  // until the next turn is due at the latest, -1 when nothing is.
+  // turn(write): dispatches, then calls write(connection, bytes) for each connection that is not attached and has bytes
+  // to write. Milliseconds until the next turn is due at the latest, -1 when nothing is, or the I/O thread sees to it.
   Napi::Value Turn(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
-    Now().Dispatch();
-    if (!info[0].IsFunction()) return env.Undefined();
-    const Napi::Function write = info[0].As<Napi::Function>();
-    dispatcher_.Flush([&](std::uint32_t connection, Bytes&& bytes) {
+    std::vector<std::pair<std::uint32_t, Bytes>> foreign;
+    double wait_ms = -1;
+    {
+      Driver::Turn turn(driver_);
+      const bool direct = turn.Advance();
+      turn.TakeNews();
+      if (ears_ != nullptr) ears_->Watch(direct);
+      turn.TakeForeign(
+          [&](std::uint32_t connection, Bytes&& bytes) { foreign.emplace_back(connection, std::move(bytes)); });
+      const std::uint64_t due = turn->next_due();
+      const double now = static_cast<double>(NowUs());
+      if (direct && turn.is_unfinished()) wait_ms = 0;
+      if (direct && due != 0) wait_ms = std::ceil(std::max(static_cast<double>(due) - now, 0.0) / 1000);
+    }
+    // The turn is over: what is called may ask for another.
+    for (auto& [connection, bytes] : foreign) {
       const Napi::HandleScope scope(env);
       const Napi::Value buffer = ToBuffer(env, std::move(bytes));
-      if (buffer.IsEmpty()) return;
-      write.Call({Napi::Number::New(env, connection), buffer});
-    });
-    const std::uint64_t due = dispatcher_.next_due();
-    if (due == 0) return Napi::Number::New(env, -1);
-    return Napi::Number::New(env,
-                             std::ceil(std::max(static_cast<double>(due) - static_cast<double>(NowUs()), 0.0) / 1000));
-  }
-
-  Napi::Value WatchStuck(const Napi::CallbackInfo& info) {
-    return Napi::Boolean::New(info.Env(), dispatcher_.WatchStuck());
-  }
-
-  Napi::Value RecallStuck(const Napi::CallbackInfo& info) {
-    dispatcher_.RecallStuck();
-    return info.Env().Undefined();
+      if (buffer.IsEmpty()) break;
+      info[0].As<Napi::Function>().Call({Napi::Number::New(env, connection), buffer});
+    }
+    return Napi::Number::New(env, wait_ms);
   }
 
   Napi::Value Drop(const Napi::CallbackInfo& info) {
-    dispatcher_.Drop();
+    Driver::Turn turn(driver_);
+    turn->Drop();
     return info.Env().Undefined();
   }
 
   Napi::Value Post(const Napi::CallbackInfo& info) {
-    dispatcher_.Post(BytesAt(info, 0));
+    Driver::Turn turn(driver_);
+    turn->Post(BytesAt(info, 0));
     return info.Env().Undefined();
   }
 
   Napi::Value AcknowledgeAll(const Napi::CallbackInfo& info) {
-    dispatcher_.AcknowledgeAll();
+    Driver::Turn turn(driver_);
+    turn->AcknowledgeAll();
     return info.Env().Undefined();
   }
 
   Napi::Value DiscardMessages(const Napi::CallbackInfo& info) {
-    dispatcher_.DiscardMessages();
+    Driver::Turn turn(driver_);
+    turn->DiscardMessages();
     return info.Env().Undefined();
   }
 
   Napi::Value ReportAll(const Napi::CallbackInfo& info) {
-    dispatcher_.set_report_all(BoolAt(info, 0));
+    Driver::Turn turn(driver_);
+    turn->set_report_all(BoolAt(info, 0));
     return info.Env().Undefined();
   }
 
-  Napi::Value DrainCompletions(const Napi::CallbackInfo& info) { return Drain(info, dispatcher_.completions()); }
-  Napi::Value DrainInbox(const Napi::CallbackInfo& info) { return Drain(info, dispatcher_.inbox()); }
+  Napi::Value DrainCompletions(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
+    turn.TakeNews();
+    return Drain(info, turn->completions());
+  }
+  Napi::Value DrainInbox(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
+    return Drain(info, turn->inbox());
+  }
 
   // drain(buffer): bytes of whole records written; 0 when there are none; -n when the next one needs n bytes.
   static Napi::Value Drain(const Napi::CallbackInfo& info, RecordQueue& records) {
@@ -270,43 +376,41 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
 
   // readCounts(Float64Array): in the order of COUNTS in lib/native.ts.
   Napi::Value ReadCounts(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
     double* at = Figures(info, 0, kTally + 7);
     if (at == nullptr) {
       ThrowArgument(info.Env(), "readCounts takes a Float64Array with room for every count");
       return info.Env().Undefined();
     }
-    const Counts& counts = dispatcher_.counts();
+    const Counts& counts = turn->counts();
     at = PutTally(at, counts);
-    const std::uint64_t values[] = {counts.recalled,
-                                    counts.retried,
-                                    counts.fresh,
-                                    counts.messages,
-                                    counts.discarded,
-                                    dispatcher_.inbox().count(),
-                                    dispatcher_.inbox().bytes()};
+    const std::uint64_t values[] = {counts.recalled,  counts.retried,        counts.fresh,         counts.messages,
+                                    counts.discarded, turn->inbox().count(), turn->inbox().bytes()};
     for (const std::uint64_t value : values) *at++ = static_cast<double>(value);
     return info.Env().Undefined();
   }
 
   // readTallies(Float64Array): the tally of each level, in the order of TALLY in lib/native.ts.
   Napi::Value ReadTallies(const Napi::CallbackInfo& info) {
-    double* at = Figures(info, 0, kTally * dispatcher_.levels());
+    Driver::Turn turn(driver_);
+    double* at = Figures(info, 0, kTally * turn->levels());
     if (at == nullptr) {
       ThrowArgument(info.Env(), "readTallies takes a Float64Array with room for every level");
       return info.Env().Undefined();
     }
-    for (std::uint32_t level = 0; level < dispatcher_.levels(); ++level) at = PutTally(at, dispatcher_.tally(level));
+    for (std::uint32_t level = 0; level < turn->levels(); ++level) at = PutTally(at, turn->tally(level));
     return info.Env().Undefined();
   }
 
   // readLatency(Float64Array, reset): count, p50, p90, p99, max of runs, then of waits, in microseconds.
   Napi::Value ReadLatency(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
     double* at = Figures(info, 0, 10);
     if (at == nullptr) {
       ThrowArgument(info.Env(), "readLatency takes a Float64Array of ten");
       return info.Env().Undefined();
     }
-    for (Histogram* histogram : {&dispatcher_.runs(), &dispatcher_.waits()}) {
+    for (Histogram* histogram : {&turn->runs(), &turn->waits()}) {
       *at++ = static_cast<double>(histogram->count());
       for (const double share : {0.5, 0.9, 0.99}) *at++ = static_cast<double>(histogram->Quantile(share));
       *at++ = static_cast<double>(histogram->max());
@@ -323,7 +427,11 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     return array.As<Napi::Float64Array>().Data();
   }
 
-  Dispatcher dispatcher_;
+  const Napi::Env env_;
+  Napi::FunctionReference wake_;
+  Driver driver_;
+  OwnerLoop* ears_ = nullptr;  // null when it is closed
+  napi_async_cleanup_hook_handle hook_ = nullptr;
   // By connection. They end with this environment, however it ends, and the workers with them.
   std::unordered_map<std::uint32_t, UniqueFd> lifelines_;
 };

@@ -126,7 +126,7 @@ void Dispatcher::AskToStop(std::uint32_t index, StopReason reason) noexcept {
     RunLane* lane = connection->page->LaneOf(slot.sequence, options_.concurrency);
     if (lane != nullptr) lane->Stop(slot.sequence, reason);
   }
-  std::uint8_t* at = AppendFrame(connection->output, kCancel, kCancelFields);
+  std::uint8_t* at = AppendFrame(connection->output.tail(), kCancel, kCancelFields);
   Store(Store(at, slot.sequence), reason);
   MarkDirty(*connection);
 }

@@ -11,6 +11,7 @@
 #include "dispatch/sequence.h"
 #include "frame/bytes.h"
 #include "frame/decoder.h"
+#include "frame/output.h"
 #include "process/shared_page.h"
 
 namespace bosun {
@@ -34,7 +35,7 @@ struct Connection {
   bool suspended = false;  // its process was stopped, and may go on
   bool condemned = false;  // it goes on with a task that it was told to stop
   bool dirty = false;      // listed for Flush
-  Bytes output;
+  Output output;           // whoever drives the connection takes it from here
 
   std::deque<InFlight> in_flight;  // in order of sequence
   std::uint32_t last_sent = 0;
@@ -46,16 +47,22 @@ struct Connection {
   std::uint32_t window = 1;
   double average_us = 0;
   std::uint32_t watched_claim = 0;
+  std::size_t watched_output = 0;
+  std::uint32_t silent = 0;    // how often it was looked at since it has moved
+  std::uint32_t patience = 1;  // how often that may be
   bool watched = false;
   bool stuck = false;  // tasks were taken back from it: it gets nothing more before it says something
 
   std::uint32_t messages_received = 0;
   std::uint32_t messages_accepted = 0;
   std::uint64_t tasks_ended = 0;
+  std::uint64_t heard = 0;  // the higher, the later it has said something
 
   std::uint32_t Room() const noexcept {
     // A worker that is still cleaning up after a task that was stopped may have to be killed for it.
     if (!greeted || foreign || closing || suspended || stuck || stopping > 0 || in_flight.size() >= window) return 0;
+    // What cannot be written yet is better off in the queue.
+    if (output.size() > kMaxOutput && !in_flight.empty()) return 0;
     return window - static_cast<std::uint32_t>(in_flight.size());
   }
 
@@ -70,6 +77,16 @@ struct Connection {
     return page && !in_flight.empty() && After(in_flight.back().sequence, Claimed());
   }
 
+  // Since it was watched it has begun a task, or has been sent something: a long payload takes its time.
+  bool HasMoved(std::uint32_t claimed) const noexcept {
+    return claimed != watched_claim || output.size() != watched_output;
+  }
+
+  // It was asked for tasks back that it would have begun: it is not stuck but slow, or has much to read. Without this,
+  // long payloads could go to and fro between workers for ever.
+  void WasSlow() noexcept { patience = std::min(2 * patience, kMaxPatience); }
+  void WasQuick() noexcept { patience = std::max(patience / 2, 1u); }
+
   // The last sequence number that the worker has claimed. A worker without a page may have started all of them.
   std::uint32_t Claimed() const noexcept { return page ? page->claim.claimed() : last_sent; }
 
@@ -83,7 +100,9 @@ struct Connection {
 
  private:
   static constexpr double kAheadUs = 1000;
+  static constexpr std::size_t kMaxOutput = 1 << 20;
   static constexpr std::uint32_t kMaxWindow = 512;
+  static constexpr std::uint32_t kMaxPatience = 1024;
 };
 
 }  // namespace bosun

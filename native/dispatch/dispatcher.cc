@@ -6,12 +6,6 @@
 #include <algorithm>
 
 namespace bosun {
-namespace {
-
-// A connection's handle: the index of its entry and the entry's generation. 0 is never one.
-constexpr std::uint32_t Index(std::uint32_t handle, std::uint32_t bits) { return handle & ((1u << bits) - 1); }
-
-}  // namespace
 
 Dispatcher::Dispatcher(const DispatcherOptions& options) noexcept
     : queue_(options.levels),
@@ -190,6 +184,7 @@ std::uint32_t Dispatcher::Connect(std::uint32_t worker, SharedPage page) noexcep
   const std::uint32_t handle = NewConnection(worker, std::move(page));
   if (handle != 0) {
     Get(handle)->window = options_.concurrency - 1 + std::max(options_.prefetch, 1u);
+    TellSpin(*Get(handle));
   }
   return handle;
 }
@@ -217,13 +212,11 @@ std::uint32_t Dispatcher::NewConnection(std::uint32_t worker, SharedPage page) n
 }
 
 Connection* Dispatcher::Get(std::uint32_t handle) const noexcept {
-  const std::uint32_t index = Index(handle, kIndexBits);
+  const std::uint32_t index = IndexOf(handle);
   if (index >= connections_.size()) return nullptr;
   Connection* connection = connections_[index].connection.get();
   return connection != nullptr && connection->handle == handle ? connection : nullptr;
 }
-
-const Connection* Dispatcher::Find(std::uint32_t connection) const noexcept { return Get(connection); }
 
 void Dispatcher::MarkDirty(Connection& connection) noexcept {
   if (std::exchange(connection.dirty, true)) return;
@@ -233,7 +226,7 @@ void Dispatcher::MarkDirty(Connection& connection) noexcept {
 void Dispatcher::SendHello(std::uint32_t handle, ByteSpan configuration) noexcept {
   Connection* connection = Get(handle);
   if (connection == nullptr) return;
-  std::uint8_t* body = AppendFrame(connection->output, kHello, configuration.size());
+  std::uint8_t* body = AppendFrame(connection->output.tail(), kHello, configuration.size());
   if (!configuration.empty()) std::memcpy(body, configuration.data(), configuration.size());
   MarkDirty(*connection);
 }
@@ -245,7 +238,7 @@ void Dispatcher::SendClose(std::uint32_t handle, bool abort) noexcept {
   Recall(*connection);
   // relaxed: a hint, as the lanes' words are.
   if (abort && connection->page) connection->page->closing.store(1, std::memory_order_relaxed);
-  std::uint8_t* body = AppendFrame(connection->output, kClose, connection->foreign ? 0 : 1);
+  std::uint8_t* body = AppendFrame(connection->output.tail(), kClose, connection->foreign ? 0 : 1);
   if (!connection->foreign) Store(body, static_cast<std::uint8_t>(abort));
   MarkDirty(*connection);
 }
@@ -253,7 +246,7 @@ void Dispatcher::SendClose(std::uint32_t handle, bool abort) noexcept {
 bool Dispatcher::Disconnect(std::uint32_t handle) noexcept {
   Connection* connection = Get(handle);
   if (connection == nullptr) return false;
-  Entry& entry = connections_[Index(handle, kIndexBits)];
+  Entry& entry = connections_[IndexOf(handle)];
   const std::unique_ptr<Connection> gone = std::move(entry.connection);
   entry.generation = (entry.generation + 1) & ((1u << (32 - kIndexBits)) - 1);
   if (entry.generation == 0) entry.generation = 1;

@@ -35,6 +35,7 @@ struct DispatcherOptions {
   std::uint32_t prefetch = 0;          // tasks sent ahead to a worker, the running one included; 0 sizes it by run time
   std::uint32_t inbox_mark = 10'000;   // messages above which acknowledgements wait for the reader
   std::uint32_t concurrency = 1;       // tasks that a worker runs at once
+  std::uint32_t cores = 0;             // workers spin while fewer of them are busy; 0 is never
   std::uint64_t grace_us = 5'000'000;  // how long a task that was told to stop may take
   std::uint64_t max_queue = ~std::uint64_t{0};  // waiting tasks above which foreign submitters wait for their answer
 };
@@ -112,7 +113,10 @@ class Dispatcher {
   // The time now, of the clock that workers write into their status pages; to be told before anything else in a turn.
   void set_now(std::uint64_t now_us) noexcept { now_us_ = now_us; }
   // When the next turn is due at the latest, on the same clock; 0 when nothing is.
-  std::uint64_t next_due() const noexcept { return alarms_.empty() ? 0 : alarms_.front().due_us; }
+  std::uint64_t next_due() const noexcept {
+    const std::uint64_t alarm = alarms_.empty() ? 0 : alarms_.front().due_us;
+    return alarm == 0 || (stuck_due_us_ != 0 && stuck_due_us_ < alarm) ? stuck_due_us_ : alarm;
+  }
 
   // ---- connections ------------------------------------------------------------
   // The handle of a new connection; it carries a generation, so that a stale one is never another.
@@ -127,23 +131,29 @@ class Dispatcher {
   Fault Receive(std::uint32_t connection, ByteSpan bytes) noexcept;
   // The connection has ended: what it had claimed is lost, the rest goes back to the front. False when stale.
   bool Disconnect(std::uint32_t connection) noexcept;
-  const Connection* Find(std::uint32_t connection) const noexcept;
+  Connection* Find(std::uint32_t connection) const noexcept { return Get(connection); }
+  // Where a driver may keep what it has for a connection: small numbers, used again.
+  static constexpr std::uint32_t IndexOf(std::uint32_t connection) noexcept {
+    return connection & ((1u << kIndexBits) - 1);
+  }
 
   // ---- the turn ---------------------------------------------------------------
   // Sends waiting tasks to workers with credit, and acknowledges messages.
   void Dispatch() noexcept;
-  // Calls write(connection, Bytes&&) for each connection with bytes to write.
+  // Calls write(connection) for each connection with new bytes in its output, which is where they are taken from.
   template <class Write>
   void Flush(Write&& write) {
-    for (const std::uint32_t handle : std::exchange(dirty_, {})) {
+    flushed_.swap(dirty_);
+    for (const std::uint32_t handle : flushed_) {
       Connection* connection = Get(handle);
       if (connection == nullptr) continue;
       connection->dirty = false;
-      write(handle, std::exchange(connection->output, Bytes()));
+      write(*connection);
     }
+    flushed_.clear();
   }
-  // Remembers how far each worker has come. True when one has tasks behind the one that it runs: call RecallStuck
-  // later.
+  // Remembers how far each worker has come. True when one has tasks behind the one that it runs: RecallStuck is to
+  // follow a while later. Dispatch does both by the clock.
   bool WatchStuck() noexcept;
   // Takes unclaimed tasks back from workers that have started nothing since WatchStuck.
   void RecallStuck() noexcept;
@@ -176,6 +186,7 @@ class Dispatcher {
 
  private:
   static constexpr std::size_t kNoMark = ~std::size_t{0};
+  // A handle is the index of its entry and the entry's generation; 0 is never one.
   static constexpr std::uint32_t kIndexBits = 12;
 
   struct Entry {
@@ -201,8 +212,15 @@ class Dispatcher {
 
   // The next task to send, or kNoSlot; frees the tombstones on its way.
   std::uint32_t Pop() noexcept;
+  // Sends a task to each worker that has none, the one that was busy last first: it may still be awake.
+  void FeedIdle() noexcept;
   // Sends up to `quota` tasks to each worker with credit; false when nothing was sent.
-  bool Round(std::uint32_t quota, bool idle_only) noexcept;
+  bool Round(std::uint32_t quota) noexcept;
+  // The same to one worker.
+  bool Feed(Connection& connection, std::uint32_t quota) noexcept;
+  // Lets the workers wait actively while some core has nothing else to do.
+  void SetSpin() noexcept;
+  void TellSpin(const Connection& connection) const noexcept;
   void Send(Connection& connection, std::uint32_t slot) noexcept;
   static bool IsFresh(const TaskSlot& slot) noexcept {
     return slot.ticket != kNoTicket && slot.attempt == 1 && !slot.Has(kFlagCounted);
@@ -254,7 +272,9 @@ class Dispatcher {
   std::vector<std::uint32_t> slot_of_ticket_;
   std::vector<Entry> connections_;
   std::vector<std::uint32_t> dirty_;
-  std::size_t next_turn_ = 0;  // where the round over the workers begins
+  std::vector<std::uint32_t> flushed_;  // memory that is used again
+  std::vector<Connection*> idle_;       // likewise
+  std::size_t next_turn_ = 0;           // where the round over the workers begins
 
   Alarms alarms_;
   RecordQueue completions_;
@@ -265,6 +285,8 @@ class Dispatcher {
   const DispatcherOptions options_;
   Submission foreign_policy_;
   std::uint64_t now_us_ = 0;
+  std::uint64_t stuck_due_us_ = 0;  // when RecallStuck is due; 0 while nothing is watched
+  std::uint64_t heard_ = 0;         // chunks received
   std::size_t inbox_mark_;
   std::size_t returned_count_ = 0;
   std::uint64_t tombstones_ = 0;
@@ -274,6 +296,7 @@ class Dispatcher {
   bool discarding_ = false;
   bool unacknowledged_ = false;
   bool schedules_wait_ = false;
+  bool spinning_ = false;
 };
 
 }  // namespace bosun

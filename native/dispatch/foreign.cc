@@ -17,7 +17,7 @@ namespace bosun {
 Fault Dispatcher::OnForeignFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept {
   if (!connection.output.empty()) {
     // The answer to the request before this one has not even been written. A task in it was never seen by the peer.
-    const bool has_task = connection.output.data()[0] == kTask && connection.output.size() > kHeaderBytes;
+    const bool has_task = connection.output.tail().data()[0] == kTask && connection.output.tail().size() > kHeaderBytes;
     if (has_task && !connection.in_flight.empty()) {
       const InFlight flight = connection.in_flight.back();
       connection.in_flight.pop_back();
@@ -63,7 +63,7 @@ void Dispatcher::AnswerForeign(Connection& connection) noexcept {
   MarkDirty(connection);
   const std::uint32_t slot = Pop();
   if (slot == kNoSlot) {
-    AppendFrame(connection.output, kTask, 0);
+    AppendFrame(connection.output.tail(), kTask, 0);
   } else {
     connection.sent_us = now_us_;
     Send(connection, slot);
@@ -83,7 +83,7 @@ Fault Dispatcher::OnForeignSchedule(Connection& connection, std::uint32_t level,
   if (connection.schedule_waits) {
     schedules_wait_ = true;
   } else {
-    AppendFrame(connection.output, kScheduled, 0);
+    AppendFrame(connection.output.tail(), kScheduled, 0);
     MarkDirty(connection);
   }
   return Fault::kNone;
@@ -95,7 +95,7 @@ void Dispatcher::AnswerSchedules() noexcept {
   for (Entry& entry : connections_) {
     Connection* connection = entry.connection.get();
     if (connection == nullptr || !std::exchange(connection->schedule_waits, false)) continue;
-    AppendFrame(connection->output, kScheduled, 0);
+    AppendFrame(connection->output.tail(), kScheduled, 0);
     MarkDirty(*connection);
   }
 }

@@ -10,6 +10,7 @@ Fault Dispatcher::Receive(std::uint32_t handle, ByteSpan bytes) noexcept {
   Connection* connection = Get(handle);
   if (connection == nullptr) return Fault::kStaleConnection;
   connection->stuck = false;
+  connection->heard = ++heard_;
   Fault fault = Fault::kNone;
   const DecodeResult result = connection->decoder.Push(bytes, [&](std::uint8_t type, ByteSpan body) {
     fault = OnFrame(*connection, type, body);
@@ -39,6 +40,7 @@ Fault Dispatcher::OnFrame(Connection& connection, std::uint8_t type, ByteSpan bo
       return Fault::kNone;
     }
     case kNext:  // it found nothing to begin: its tasks had been taken back
+      connection.WasSlow();
       return Fault::kNone;
     case kHello:
       return Fault::kOutOfPlace;
@@ -70,6 +72,7 @@ Fault Dispatcher::OnDone(Connection& connection, ByteSpan body) noexcept {
   if (flight == in_flight.end()) return Fault::kBadSequence;
   const std::uint32_t slot = flight->slot;
   in_flight.erase(flight);
+  connection.WasQuick();
   if (options_.prefetch == 0) connection.Learn(run_us, options_.concurrency);
   EndAttempt(connection, slot, static_cast<DoneStatus>(status), body.subspan(kDoneFields), run_us);
   return Fault::kNone;
@@ -128,9 +131,9 @@ void Dispatcher::Acknowledge() noexcept {
     if (connection == nullptr || connection->messages_accepted == connection->messages_received) continue;
     connection->messages_accepted = connection->messages_received;
     if (connection->foreign) {
-      AppendFrame(connection->output, kMessage, 0);
+      AppendFrame(connection->output.tail(), kMessage, 0);
     } else {
-      Store(AppendFrame(connection->output, kAccepted, sizeof(std::uint32_t)), connection->messages_accepted);
+      Store(AppendFrame(connection->output.tail(), kAccepted, sizeof(std::uint32_t)), connection->messages_accepted);
     }
     MarkDirty(*connection);
   }

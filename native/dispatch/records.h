@@ -30,6 +30,7 @@ enum class RecordKind : std::uint8_t {
   kLostResult = 13,      // as kLost, but it had ended: only its result was lost
   kUnresponsive = 14,    // a worker goes on with a task that it was told to stop
   kForeignMessage = 15,  // as kMessage, from a listening socket
+  kClosed = 16,  // a connection has ended; run_us is the Fault for which it was ended, id the tasks it has ended
 };
 
 // lib/manager/records.ts reads this layout.
@@ -55,11 +56,14 @@ class RecordQueue {
     std::memcpy(block.Extend(sizeof record), &record, sizeof record);
     block.Append(payload);
     ++count_;
+    ++appended_;
     bytes_ += sizeof record + payload.size();
   }
 
   std::size_t count() const noexcept { return count_; }
   std::size_t bytes() const noexcept { return bytes_; }
+  // Ever.
+  std::uint64_t appended() const noexcept { return appended_; }
 
   // Moves whole records into `target`; returns the bytes written. 0 with records left means that the first one needs
   // NextSize() bytes.
@@ -98,6 +102,7 @@ class RecordQueue {
   std::size_t read_ = 0;  // in the first block
   std::size_t count_ = 0;
   std::size_t bytes_ = 0;
+  std::uint64_t appended_ = 0;
 };
 
 }  // namespace bosun

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "frame/bytes.h"
+#include "frame/shared_bytes.h"
 
 namespace bosun {
 
@@ -44,7 +45,7 @@ inline constexpr std::uint8_t kFlagCounted = 128;  // the time that it waited is
 struct alignas(64) TaskSlot {
   std::uint64_t id = 0;
   std::uint64_t since_us = 0;  // accepted then, or returned for another attempt
-  std::uint8_t* data = nullptr;
+  void* data = nullptr;        // the payload; of a long one, what SharedBytes::Detach gave
   std::uint32_t size = 0;
   std::uint32_t ticket = kNoTicket;  // the owner's number for it; none for tasks that workers scheduled
   std::uint32_t order = 0;           // of submission, modulo 2^32
@@ -63,22 +64,40 @@ struct alignas(64) TaskSlot {
   TaskSlot() = default;
   TaskSlot(const TaskSlot&) = delete;
   TaskSlot& operator=(const TaskSlot&) = delete;
-  ~TaskSlot() { std::free(data); }
+  ~TaskSlot() { ReleasePayload(); }
 
   bool Has(std::uint8_t flag) const noexcept { return (flags & flag) != 0; }
-  ByteSpan payload() const noexcept { return {data, size}; }
+  // Long payloads are shared with the sockets that they are written to, all others are copied there.
+  static constexpr std::size_t kLong = 32 << 10;
+
+  bool IsLong() const noexcept { return size >= kLong; }
+  ByteSpan payload() const noexcept {
+    return IsLong() ? SharedBytes::Peek(data) : ByteSpan{static_cast<const std::uint8_t*>(data), size};
+  }
 
   // Exactly as long as it is: a million of them wait.
   void SetPayload(ByteSpan payload) noexcept {
     if (payload.empty()) return;
-    data = static_cast<std::uint8_t*>(std::malloc(payload.size()));
-    if (data == nullptr) std::abort();
     size = static_cast<std::uint32_t>(payload.size());
+    if (IsLong()) {
+      data = SharedBytes(Bytes(payload), 0).Detach();
+      return;
+    }
+    data = std::malloc(payload.size());
+    if (data == nullptr) std::abort();
     std::memcpy(data, payload.data(), payload.size());
   }
 
+  // Of a long one.
+  SharedBytes SharePayload() const noexcept { return SharedBytes::Share(data); }
+
   void ReleasePayload() noexcept {
-    std::free(std::exchange(data, nullptr));
+    if (IsLong()) {
+      SharedBytes::Attach(data);
+    } else {
+      std::free(data);
+    }
+    data = nullptr;
     size = 0;
   }
 };

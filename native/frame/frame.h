@@ -56,11 +56,16 @@ inline std::uint8_t* Store(std::uint8_t* to, T value) noexcept {
   return to + sizeof value;
 }
 
-// Appends a header and room for a body of `length` bytes, which the caller fills.
-inline std::uint8_t* AppendFrame(Bytes& out, std::uint8_t type, std::uint64_t length) noexcept {
-  std::uint8_t* at = out.Extend(kHeaderBytes + length);
+// Appends the header of a body of `length` bytes, and room for the first `here` of them, which the caller fills.
+inline std::uint8_t* AppendHeader(Bytes& out, std::uint8_t type, std::uint64_t length, std::size_t here) noexcept {
+  std::uint8_t* at = out.Extend(kHeaderBytes + here);
   at = Store(at, type);
   return Store(at, length);
+}
+
+// Appends a header and room for a body of `length` bytes, which the caller fills.
+inline std::uint8_t* AppendFrame(Bytes& out, std::uint8_t type, std::uint64_t length) noexcept {
+  return AppendHeader(out, type, length, length);
 }
 
 }  // namespace bosun

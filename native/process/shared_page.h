@@ -76,7 +76,6 @@ inline UniqueFd AnonymousFile() noexcept {
 // it.)
 struct LocalLink {
   UniqueFd parent_end;
-  UniqueFd parent_writer;  // the same end once more
   UniqueFd child_end;
   UniqueFd page_file;
   UniqueFd parent_lifeline;
@@ -95,9 +94,8 @@ inline bool OpenLocalLink(LocalLink& link) noexcept {
 #endif
   link.parent_end = UniqueFd(ends[0]);
   link.child_end = UniqueFd(ends[1]);
-  link.parent_writer = UniqueFd(::fcntl(ends[0], F_DUPFD_CLOEXEC, 3));
   link.page_file = AnonymousFile();
-  if (!link.parent_writer || !link.page_file || !OpenPipe(ends)) return false;
+  if (!link.page_file || !OpenPipe(ends)) return false;
   link.child_lifeline = UniqueFd(ends[0]);
   link.parent_lifeline = UniqueFd(ends[1]);
   link.page = MapPage(link.page_file.get());

@@ -78,7 +78,7 @@ TEST(BytesForAConnectionThatHasEndedGoNowhere) {
   d.SendHello(w.connection(), Span("x"));
   CHECK(d.Disconnect(w.connection()));
   FakeWorker next(d, 2);
-  d.Flush([](std::uint32_t, Bytes&&) { CHECK(false); });
+  d.Flush([](Connection&) { CHECK(false); });
 }
 
 TEST(AWorkerThatIsAskedToAbortSeesItInItsPage) {

@@ -180,9 +180,10 @@ class FakePeer final : public FakeEnd {
 // Dispatches and delivers to these.
 inline void Turn(Dispatcher& dispatcher, const std::vector<FakeEnd*>& ends) {
   dispatcher.Dispatch();
-  dispatcher.Flush([&](std::uint32_t connection, Bytes&& bytes) {
+  dispatcher.Flush([&](Connection& connection) {
+    const Bytes bytes = connection.output.Take();
     for (FakeEnd* end : ends) {
-      if (end->connection() == connection) end->OnBytes(bytes.span());
+      if (end->connection() == connection.handle) end->OnBytes(bytes.span());
     }
   });
 }

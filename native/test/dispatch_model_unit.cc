@@ -305,7 +305,9 @@ class Model {
   }
 
   void Deliver() {
-    d_.Flush([&](std::uint32_t connection, Bytes&& bytes) {
+    d_.Flush([&](Connection& written) {
+      const std::uint32_t connection = written.handle;
+      const Bytes bytes = written.output.Take();
       for (auto& worker : workers_) {
         if (worker == nullptr || worker->end.connection() != connection) continue;
         worker->end.OnBytes(bytes.span());

@@ -323,9 +323,10 @@ class Program {
   void Turn() {
     d_.Dispatch();
     CHECK(d_.next_due() == 0 || d_.next_due() > now_us_);
-    d_.Flush([&](std::uint32_t handle, Bytes&& bytes) {
+    d_.Flush([&](Connection& connection) {
+      const Bytes bytes = connection.output.Take();
       for (End& end : ends_) {
-        if (end.handle != handle) continue;
+        if (end.handle != connection.handle) continue;
         CHECK(end.decoder.Push(bytes.span(), [](std::uint8_t, ByteSpan) { return true; }) == DecodeResult::kOk);
         CHECK(end.decoder.AtBoundary());
       }

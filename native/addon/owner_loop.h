@@ -1,0 +1,114 @@
+// The event loop of a manager's own thread, as far as its driver needs it: one descriptor to watch, and a bell that
+// other threads may ring.
+//
+// Who: the thread of the environment; Ring from any. It frees itself behind Close, when libuv has let go of its
+// handles, so an environment may end in the middle of anything.
+#pragma once
+
+#include <napi.h>
+#include <uv.h>
+
+#include "io/uv_handle.h"
+
+namespace bosun {
+
+class OwnerLoop {
+ public:
+  // `call(context)` is called on the thread of `env` when the descriptor is readable, `rung` when somebody has rung.
+  // Null when the loop refuses.
+  static OwnerLoop* Open(napi_env env, int descriptor, void (*readable)(void*), void (*rung)(void*), void* context) {
+    uv_loop_t* loop = nullptr;
+    if (napi_get_uv_event_loop(env, &loop) != napi_ok) return nullptr;
+    auto* self = new OwnerLoop(readable, rung, context);
+    if (uv_async_init(loop, self->bell_, [](uv_async_t* handle) {
+          OwnerLoop* ears = Of(handle);
+          if (!ears->closed_) ears->rung_(ears->context_);
+        }) != 0) {
+      delete self;
+      return nullptr;
+    }
+    self->Init(self->bell_);
+    if (uv_poll_init(loop, self->poll_, descriptor) != 0) {
+      self->Close(nullptr, nullptr);
+      return nullptr;
+    }
+    self->Init(self->poll_);
+    return self;
+  }
+
+  // Any thread, until Close.
+  void Ring() noexcept { uv_async_send(bell_); }
+
+  void Watch(bool on) noexcept {
+    if (on == watching_) return;
+    watching_ = on;
+    if (!on) {
+      uv_poll_stop(poll_);
+      return;
+    }
+    uv_poll_start(poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
+      OwnerLoop* ears = Of(handle);
+      ears->readable_(ears->context_);
+    });
+  }
+
+  // Nothing is called from now on but `done(argument)`, when the handles are gone and this is too.
+  void Close(void (*done)(void*), void* argument) noexcept {
+    closed_ = true;
+    done_ = done;
+    argument_ = argument;
+    const auto gone = [](uv_handle_t* handle) {
+      auto* self = static_cast<OwnerLoop*>(uv_handle_get_data(handle));
+      if (--self->open_ > 0) return;
+      if (self->done_ != nullptr) self->done_(self->argument_);
+      delete self;
+    };
+    // A handle that libuv knows has this as its data.
+    for (uv_handle_t* handle : {Base(bell_), Base(poll_)}) {
+      if (uv_handle_get_data(handle) != nullptr) uv_close(handle, gone);
+    }
+  }
+
+ private:
+  OwnerLoop(void (*readable)(void*), void (*rung)(void*), void* context)
+      : bell_(static_cast<uv_async_t*>(std::calloc(1, uv_handle_size(UV_ASYNC)))),
+        poll_(static_cast<uv_poll_t*>(std::calloc(1, uv_handle_size(UV_POLL)))),
+        readable_(readable),
+        rung_(rung),
+        context_(context) {
+    if (bell_ == nullptr || poll_ == nullptr) std::abort();
+  }
+  ~OwnerLoop() {
+    std::free(bell_);
+    std::free(poll_);
+  }
+
+  template <class T>
+  static uv_handle_t* Base(T* handle) noexcept {
+    return reinterpret_cast<uv_handle_t*>(handle);
+  }
+  template <class T>
+  static OwnerLoop* Of(T* handle) noexcept {
+    return static_cast<OwnerLoop*>(uv_handle_get_data(Base(handle)));
+  }
+  // It does not keep the process up: what waits for tasks does.
+  template <class T>
+  void Init(T* handle) noexcept {
+    uv_handle_set_data(Base(handle), this);
+    uv_unref(Base(handle));
+    ++open_;
+  }
+
+  uv_async_t* const bell_;
+  uv_poll_t* const poll_;
+  void (*const readable_)(void*);
+  void (*const rung_)(void*);
+  void* const context_;
+  void (*done_)(void*) = nullptr;
+  void* argument_ = nullptr;
+  int open_ = 0;
+  bool watching_ = false;
+  bool closed_ = false;
+};
+
+}  // namespace bosun

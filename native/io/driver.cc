@@ -1,0 +1,327 @@
+#include "io/driver.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <utility>
+
+#include "process/clock.h"
+
+namespace bosun {
+namespace {
+
+// Read at once; a worker's answers to a full window fit into it.
+constexpr std::size_t kMemory = 256 << 10;
+
+// A loop that still has something to do after so many rounds goes on in the next turn.
+constexpr int kRounds = 8;
+
+// How often the I/O thread looks whether the owner comes by, while tasks are in flight: seldom while nothing happens.
+constexpr std::chrono::milliseconds kFirstLook{4};
+constexpr std::chrono::milliseconds kLastLook{32};
+
+// An owner that is merely late for its timers is not blocked.
+constexpr std::uint64_t kLateUs = 2000;
+
+// Behind a burst, before its memory is given back: the next one may need it.
+constexpr std::uint64_t kQuietUs = 50'000;
+
+uv_loop_t* NewLoop() noexcept {
+  auto* loop = static_cast<uv_loop_t*>(std::calloc(1, uv_loop_size()));
+  if (loop != nullptr && uv_loop_init(loop) == 0) return loop;
+  std::free(loop);
+  return nullptr;
+}
+
+}  // namespace
+
+void Driver::CloseLoop::operator()(uv_loop_t* loop) const noexcept {
+  // Every handle is closing by now, and goes in a round of its own.
+  while (uv_loop_close(loop) == UV_EBUSY) uv_run(loop, UV_RUN_NOWAIT);
+  std::free(loop);
+}
+
+Driver::Driver(const DispatcherOptions& options, bool direct, void (*wake)(void*), void* context) noexcept
+    : direct_(direct),
+      bounded_(options.max_queue != ~std::uint64_t{0}),
+      loop_(NewLoop()),
+      dispatcher_(options),
+      memory_(kMemory),
+      wake_(wake),
+      context_(context) {
+  int ends[2];
+  if (loop_ == nullptr || !OpenPipe(ends)) return;
+  kick_read_ = UniqueFd(ends[0]);
+  kick_write_ = UniqueFd(ends[1]);
+  for (const int end : ends) ::fcntl(end, F_SETFL, O_NONBLOCK);
+  mode_ = direct_ ? Mode::kDirect : Mode::kBacklog;
+  is_open_ = true;
+}
+
+void Driver::Start() noexcept {
+  sigset_t all, before;
+  ::sigfillset(&all);
+  // Signals are for the threads of Node.
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { Run(); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void Driver::Stop() noexcept {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(turn_);
+    stop_ = true;
+  }
+  sleep_.notify_one();
+  Kick();
+  thread_.join();
+  channels_.clear();
+  RunLoop();
+  loop_.reset();
+  kick_read_ = UniqueFd();
+  kick_write_ = UniqueFd();
+  // Whoever still takes a turn has nothing to wake.
+  mode_ = Mode::kDirect;
+  watching_ = true;
+}
+
+// ---- connections --------------------------------------------------------------
+
+Channel* Driver::ChannelOf(std::uint32_t connection) noexcept {
+  const std::uint32_t index = Dispatcher::IndexOf(connection);
+  if (index >= channels_.size() || channels_[index] == nullptr) return nullptr;
+  return channels_[index]->connection() == connection ? channels_[index].get() : nullptr;
+}
+
+bool Driver::AttachChannel(std::uint32_t connection, UniqueFd socket) noexcept {
+  ChannelOwner& owner = *this;
+  auto channel = std::make_unique<Channel>(loop_.get(), connection, std::move(socket), memory_, owner);
+  if (!channel->is_open()) return false;
+  const std::uint32_t index = Dispatcher::IndexOf(connection);
+  if (index >= channels_.size()) channels_.resize(index + 1);
+  channels_[index] = std::move(channel);
+  return true;
+}
+
+void Driver::DetachChannel(std::uint32_t connection) noexcept {
+  if (Channel* channel = ChannelOf(connection)) channel->Read();
+  EndConnection(connection, Fault::kNone);
+  ended_.clear();
+}
+
+void Driver::EndConnection(std::uint32_t connection, Fault fault) noexcept {
+  const Connection* ending = dispatcher_.Find(connection);
+  if (ending == nullptr) return;
+  Record record;
+  record.kind = RecordKind::kClosed;
+  record.worker = ending->worker;
+  record.run_us = static_cast<std::uint32_t>(fault);
+  record.id = ending->tasks_ended;
+  // First come the tasks that it has lost.
+  dispatcher_.Disconnect(connection);
+  dispatcher_.completions().Append(record, {});
+  if (Channel* channel = ChannelOf(connection)) {
+    channel->Stop();
+    // It may be what is calling.
+    ended_.push_back(std::move(channels_[Dispatcher::IndexOf(connection)]));
+  }
+}
+
+void Driver::OnBytes(std::uint32_t connection, ByteSpan bytes) {
+  const Fault fault = dispatcher_.Receive(connection, bytes);
+  if (fault != Fault::kNone && fault != Fault::kStaleConnection) EndConnection(connection, fault);
+}
+
+void Driver::OnEnd(std::uint32_t connection) { EndConnection(connection, Fault::kNone); }
+
+void Driver::OnRoom(std::uint32_t connection) {
+  Connection* found = dispatcher_.Find(connection);
+  if (found != nullptr) ChannelOf(connection)->Write(found->output);
+}
+
+void Driver::Flush() noexcept {
+  dispatcher_.Flush([this](Connection& connection) {
+    Channel* channel = ChannelOf(connection.handle);
+    if (channel == nullptr) {
+      foreign_.push_back(connection.handle);
+    } else if (!channel->is_full()) {
+      channel->Write(connection.output);
+    }
+  });
+}
+
+// ---- the turn -------------------------------------------------------------------
+
+Driver::Turn::Turn(Driver& driver) noexcept : driver_(driver) {
+  if (!driver.turn_.try_lock()) {
+    // acq_rel, here and below: nothing is published by it, the turn itself does that; it only has to be seen soon.
+    driver.owner_waits_.fetch_add(1, std::memory_order_acq_rel);
+    driver.turn_.lock();
+    driver.owner_waits_.fetch_sub(1, std::memory_order_acq_rel);
+    driver.owner_waits_.notify_one();
+  }
+  driver.dispatcher_.set_now(NowUs());
+}
+
+void Driver::RunLoop() noexcept {
+  dispatcher_.set_now(NowUs());
+  int rounds = 0;
+  if (loop_ == nullptr) return;
+  do {
+    changed_ = false;
+    uv_run(loop_.get(), UV_RUN_NOWAIT);
+    ended_.clear();
+    // New descriptors, and closed ones, count only from the next round on.
+  } while (changed_ && ++rounds < kRounds);
+}
+
+void Driver::Progress() noexcept {
+  dispatcher_.Dispatch();
+  Flush();
+  if (changed_) RunLoop();
+  peak_ = std::max(peak_, dispatcher_.counts().Left());
+}
+
+bool Driver::AdvanceAsOwner() noexcept {
+  ++owner_turns_;
+  Progress();
+  const bool tasks_wait = dispatcher_.counts().waiting > 0;
+  if (mode_ == Mode::kBacklog && direct_ && !tasks_wait) {
+    // The I/O thread finds out when it wakes next.
+    mode_ = Mode::kDirect;
+  } else if (mode_ == Mode::kDirect && tasks_wait) {
+    mode_ = Mode::kBacklog;
+    sleep_.notify_one();
+  } else if (mode_ == Mode::kDirect && !watching_ && (dispatcher_.counts().sent > 0 || peak_ >= kBurst)) {
+    watching_ = true;
+    sleep_.notify_one();
+  }
+  if (mode_ == Mode::kBacklog) {
+    const std::uint64_t due = dispatcher_.next_due();
+    if (changed_ || (due != 0 && due < thread_due_us_)) Kick();
+  }
+  return mode_ == Mode::kDirect;
+}
+
+Driver::News Driver::Now() noexcept {
+  const Counts& counts = dispatcher_.counts();
+  return {dispatcher_.completions().appended() + dispatcher_.inbox().appended(), counts.Left(), counts.waiting,
+          counts.fresh};
+}
+
+bool Driver::HasNews() noexcept {
+  const News now = Now();
+  if (now.records != seen_.records || !foreign_.empty()) return true;
+  // Tasks that nobody waits for leave no record: but that the last has ended is one, that some wait (for a worker that
+  // has yet to be started), and that the queue has room.
+  return (now.left == 0 && seen_.left > 0) || (now.waiting > 0 && seen_.waiting == 0) ||
+         (bounded_ && now.fresh < seen_.fresh);
+}
+
+// ---- the I/O thread ---------------------------------------------------------------
+
+void Driver::Kick() noexcept {
+  const std::uint8_t byte = 0;
+  // A full pipe says the same.
+  [[maybe_unused]] const ssize_t written = ::write(kick_write_.get(), &byte, 1);
+}
+
+void Driver::Notify() noexcept {
+  if (!std::exchange(notified_, true)) wake_(context_);
+}
+
+void Driver::LockBehindOwner(std::unique_lock<std::mutex>& lock) noexcept {
+  // acquire: as in Turn.
+  for (std::uint32_t waits; (waits = owner_waits_.load(std::memory_order_acquire)) != 0;) owner_waits_.wait(waits);
+  lock.lock();
+}
+
+void Driver::Run() noexcept {
+  std::unique_lock lock(turn_, std::defer_lock);
+  LockBehindOwner(lock);
+  while (!stop_) {
+    if (mode_ == Mode::kBacklog) {
+      ServeBacklog(lock);
+    } else {
+      Watch(lock);
+    }
+  }
+}
+
+void Driver::Trim(std::unique_lock<std::mutex>& lock) noexcept {
+  peak_ = 0;
+  lock.unlock();
+#if defined(__GLIBC__)
+  ::malloc_trim(0);
+#endif
+  LockBehindOwner(lock);
+}
+
+void Driver::ServeBacklog(std::unique_lock<std::mutex>& lock) noexcept {
+  RunLoop();
+  Progress();
+  const bool may_leave = direct_ && dispatcher_.counts().waiting == 0;
+  if (may_leave || HasNews()) Notify();
+  const std::uint64_t now = NowUs();
+  thread_due_us_ = dispatcher_.next_due();
+  if (thread_due_us_ == 0) thread_due_us_ = IsBurstOver() ? now + kQuietUs : kNever;
+  if (changed_) thread_due_us_ = now;
+  const std::uint64_t due = thread_due_us_;
+  lock.unlock();
+  const bool quiet = !Wait(due > now ? due - now : 0, due == kNever);
+  LockBehindOwner(lock);
+  thread_due_us_ = 0;
+  if (quiet && IsBurstOver()) Trim(lock);
+}
+
+bool Driver::Wait(std::uint64_t us, bool for_ever) noexcept {
+  pollfd watched[2] = {{backend_fd(), POLLIN, 0}, {kick_read_.get(), POLLIN, 0}};
+#if defined(__linux__)
+  const timespec timeout{static_cast<time_t>(us / 1'000'000), static_cast<long>(us % 1'000'000) * 1000};
+  const int ready = ::ppoll(watched, 2, for_ever ? nullptr : &timeout, nullptr);
+#else
+  // Rounded up: nothing may be found not to be due yet, again and again.
+  const int ready =
+      ::poll(watched, 2, for_ever ? -1 : static_cast<int>(std::min<std::uint64_t>(us / 1000 + 1, 1 << 30)));
+#endif
+  if ((watched[1].revents & POLLIN) != 0) {
+    std::uint8_t kicks[64];
+    [[maybe_unused]] const ssize_t taken = ::read(kick_read_.get(), kicks, sizeof kicks);
+  }
+  return ready != 0;
+}
+
+void Driver::Watch(std::unique_lock<std::mutex>& lock) noexcept {
+  const std::uint64_t turns = owner_turns_;
+  if (dispatcher_.counts().sent == 0 && turns == turns_seen_) {
+    if (IsBurstOver()) {
+      Trim(lock);
+      return;
+    }
+    watching_ = false;
+    sleep_.wait(lock);
+    look_ = kFirstLook;
+    return;
+  }
+  watching_ = true;
+  look_ = turns == turns_seen_ ? std::min(2 * look_, kLastLook) : kFirstLook;
+  turns_seen_ = turns;
+  sleep_.wait_for(lock, look_);
+  if (stop_ || mode_ != Mode::kDirect || owner_turns_ != turns) return;
+  const std::uint64_t due = dispatcher_.next_due();
+  pollfd watched{backend_fd(), POLLIN, 0};
+  const bool has_work = ::poll(&watched, 1, 0) > 0 || (due != 0 && due + kLateUs < NowUs());
+  if (has_work) mode_ = Mode::kBacklog;
+}
+
+}  // namespace bosun

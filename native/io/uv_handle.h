@@ -1,0 +1,45 @@
+// libuv handles in memory of the size that the library itself gives: Node-API promises no layout of them.
+//
+// Who: the thread that runs the loop of the handle. Closing takes a turn of that loop, so a handle frees itself there.
+#pragma once
+
+#include <uv.h>
+
+#include <cstdlib>
+#include <utility>
+
+namespace bosun {
+
+template <class T>
+class UvHandle {
+ public:
+  UvHandle() = default;
+  explicit UvHandle(uv_handle_type type) noexcept : handle_(static_cast<T*>(std::calloc(1, uv_handle_size(type)))) {
+    if (handle_ == nullptr) std::abort();
+  }
+  UvHandle(UvHandle&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
+  UvHandle& operator=(UvHandle&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~UvHandle() { Close(); }
+
+  T* get() const noexcept { return handle_; }
+  uv_handle_t* base() const noexcept { return reinterpret_cast<uv_handle_t*>(handle_); }
+  explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+  // After a failed init: the loop knows nothing of it.
+  void Discard() noexcept { std::free(std::exchange(handle_, nullptr)); }
+
+  // No callback of it comes from now on, but of the loop's own closing.
+  void Close() noexcept {
+    if (handle_ == nullptr) return;
+    T* handle = std::exchange(handle_, nullptr);
+    uv_close(reinterpret_cast<uv_handle_t*>(handle), [](uv_handle_t* closed) { std::free(closed); });
+  }
+
+ private:
+  T* handle_ = nullptr;
+};
+
+}  // namespace bosun
