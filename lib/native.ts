@@ -38,7 +38,10 @@ export interface NativeParentGuard {
 
 /** The state machine of a manager, see native/dispatch/dispatcher.h. */
 export interface NativeDispatcher {
+  /** Records that begin at multiples of 8. */
   submit(records: Uint8Array): void;
+  /** One record whose payload lies elsewhere. */
+  submitLong(fields: Uint8Array, payload: Uint8Array): void;
   cancel(ticket: number): number;
   settleLost(slot: number, dropped: boolean): number;
   retry(slot: number, delayMs: number): boolean;

@@ -1,7 +1,7 @@
 // What a pool does when a worker dies: every pool with one worker, every way to die, while a task runs, after its
 // result, and at the start of each worker; every case in a process of its own, so that a pool that hangs or that ends
 // its caller costs that case alone. Linux: what is left of a case is found in /proc.
-// npm --prefix bench/peers install --no-package-lock && node bench/peers/death.mjs
+// npm --prefix bench install --no-package-lock && node bench/peers/death.mjs
 //
 // --only <text>  contestants whose name contains it
 // --json <file>  everything that was seen
@@ -9,12 +9,12 @@
 
 import { spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { versions } from './results.mjs';
 
 /** Milliseconds after which a promise counts as pending. */
 const PATIENCE = 6_000;
@@ -324,12 +324,9 @@ function tables(results, names) {
 }
 
 /** Names and versions of what was measured. */
-function versions() {
-  const require = createRequire(import.meta.url);
-  const { dependencies } = require('./package.json');
-  const installed = (name) => JSON.parse(text(join(import.meta.dirname, 'node_modules', name, 'package.json'))).version;
-  const peers = Object.keys(dependencies).map((name) => `${name} ${installed(name)}`);
-  return [`Node.js ${process.versions.node}`, `bosun ${require('../../package.json').version}`, ...peers].join(', ');
+function measured() {
+  const packages = Object.entries(versions()).map(([name, version]) => `${name} ${version}`);
+  return [`Node.js ${process.versions.node}`, ...packages].join(', ');
 }
 
 async function main({ only, json, write }) {
@@ -350,8 +347,8 @@ async function main({ only, json, write }) {
   };
   await Promise.all(Array.from({ length: LANES }, lane));
   process.stderr.write('\n');
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ versions: versions(), results }, null, 2)}\n`);
-  const output = `Measured with ${versions()}.\n\n${tables(results, names)}`;
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ versions: measured(), results }, null, 2)}\n`);
+  const output = `Measured with ${measured()}.\n\n${tables(results, names)}`;
   console.log(output);
   if (write !== undefined) {
     const page = readFileSync(write, 'utf8');

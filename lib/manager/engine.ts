@@ -28,7 +28,6 @@ import { type WorkerInfo, WorkerSet } from './worker-set.js';
 
 /** Tasks that are collected before they are handed over; a long loop of `run` must not hold the workers up. */
 const TURN_TASKS = 512;
-const TURN_BYTES = 1024 * 1024;
 
 export class Engine {
   readonly #settings: ManagerSettings;
@@ -75,7 +74,7 @@ export class Engine {
       spinBelow,
     );
     if (settings.discardMessages) this.#dispatcher.discardMessages();
-    this.#submissions = new Submissions(this.#dispatcher);
+    this.#submissions = new Submissions(this.#dispatcher, maxFrameBytes);
     this.#completions = new RecordReader((target) => this.#dispatcher.drainCompletions(target));
     this.#counts = new CountReader(this.#dispatcher, levels);
     this.#inbox = new Inbox(this.#dispatcher, {
@@ -150,7 +149,7 @@ export class Engine {
     if (this.#shutdown.policy !== undefined) throw new ManagerClosedError();
   }
 
-  /** To be called before a task is encoded, see Intake. */
+  /** To be called before `submit`, see Intake. */
   prepare(signal: AbortSignal | undefined): void {
     this.#intake.prepare(signal);
   }
@@ -164,7 +163,7 @@ export class Engine {
       const { name, level: priority } = submission;
       announce(this.#events, 'task:queued', { id: this.#submissions.lastId, name, priority });
     }
-    if (this.#submissions.pending >= TURN_TASKS || this.#submissions.pendingBytes >= TURN_BYTES) this.#turn();
+    if (this.#submissions.pending >= TURN_TASKS) this.#turn();
     else this.#requestTurn();
     return ticket;
   }

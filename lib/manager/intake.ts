@@ -39,7 +39,7 @@ export class Intake {
   }
 
   /**
-   * To be called before a task is encoded: it may take a turn, in which others are, and a payload is valid only until then.
+   * To be called first: it may take a turn.
    *
    * @throws QueueFullError (ERR_BOSUN_QUEUE_FULL) when there is no room and tasks do not wait for it.
    * @throws the reason of a signal that is aborted already.
@@ -50,20 +50,17 @@ export class Intake {
   }
 
   /**
-   * Takes a task; the payload is copied. Returns its ticket.
+   * Takes a task. Returns its ticket.
    *
-   * @throws QueueFullError (ERR_BOSUN_QUEUE_FULL) as `prepare`.
+   * @throws QueueFullError (ERR_BOSUN_QUEUE_FULL) as `prepare`; DataCloneError, FrameTooLargeError. Nothing has changed then.
    */
   take(submission: Submission, signal: AbortSignal | undefined): number {
     const { submissions, settlement, waitsWhenFull } = this.#parts;
     const hasRoom = this.#hasPlace();
     if (!hasRoom && !waitsWhenFull) throw new QueueFullError();
+    const { policy } = submission;
+    const ticket = hasRoom ? submissions.add(submission) : this.#enterOutside(submission);
     this.#waitingRoom.taken();
-    const { waiter, name, policy } = submission;
-    const ticket = submissions.add(waiter, name);
-    const id = submissions.lastId;
-    if (hasRoom) submissions.write(ticket, id, submission);
-    else this.#enterOutside(ticket, id, submission);
     if (policy.backoff !== undefined) settlement.useBackoff(ticket, policy.backoff);
     if (signal !== undefined) settlement.signals.watch(signal, ticket);
     return ticket;
@@ -106,27 +103,32 @@ export class Intake {
     requestTurn();
   }
 
-  #enterOutside(ticket: number, id: number, submission: Submission): void {
-    const { name, policy } = submission;
+  #enterOutside(submission: Submission): number {
+    const { submissions } = this.#parts;
+    const { spec, waiter, name, policy } = submission;
     const { deadlineMs } = policy;
+    const payload = Uint8Array.from(submissions.encode(spec));
+    const ticket = submissions.reserve(waiter, name);
+    const id = submissions.lastId;
     const expire = () => this.cancel(ticket, deadlineMissed(id, name));
     const deadline =
       deadlineMs === 0
         ? undefined
         : { at: performance.now() + deadlineMs, timer: setTimeout(expire, deadlineMs).unref() };
-    this.#waitingRoom.enter({ ticket, id, submission, deadline });
+    this.#waitingRoom.enter({ ticket, id, submission, payload, deadline });
+    return ticket;
   }
 
-  #enter({ ticket, id, submission, deadline }: Visitor): void {
+  #enter({ ticket, id, submission, payload, deadline }: Visitor): void {
     const { submissions } = this.#parts;
     if (deadline === undefined) {
-      submissions.write(ticket, id, submission);
+      submissions.write(ticket, id, submission, payload);
       return;
     }
     clearTimeout(deadline.timer);
     // What is left of it.
     const deadlineMs = Math.max(1, Math.ceil(deadline.at - performance.now()));
-    submissions.write(ticket, id, { ...submission, policy: { ...submission.policy, deadlineMs } });
+    submissions.write(ticket, id, { ...submission, policy: { ...submission.policy, deadlineMs } }, payload);
   }
 
   #hasRoom(): boolean {

@@ -4,13 +4,11 @@ import { EventEmitter } from 'node:events';
 import { InvalidArgumentError } from '../errors.js';
 import { checkSignal, ownOptions } from '../own-options.js';
 import { Proxy } from '../runtime/proxy.js';
-import { encodeSpec } from '../task/encode.js';
 import type { Manager, TaskHandle } from '../task/manager.js';
 import { checkPolicy, type LimitOptions } from '../task/policy.js';
-import { specName, toSpec } from '../task/spec.js';
+import { specName, type TaskSpec, toSpec } from '../task/spec.js';
 import { choosePriority } from '../task/target.js';
 import type { Task } from '../task/task.js';
-import { checkFrameSize, TASK_FIELDS } from '../wire/frame.js';
 import { encodePayload } from '../wire/payload.js';
 import { ClosePolicy, type CloseReport, STRICTNESS } from './close.js';
 import { Engine } from './engine.js';
@@ -101,10 +99,10 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const spec = toSpec(task);
     const level = choosePriority(priority, task.priority, this.#settings.levels);
     this.#engine.prepare(task.signal);
-    const payload = this.#checkSize(encodeSpec(spec));
     const handle = new ScheduledTask<R>(this.#engine.nextId, task, this.#engine.cancel);
     const policy = checkPolicy(task.limits, this.#settings.policy);
-    const submission = { level, flags: FLAG_INBOX_ERRORS, payload, policy, waiter: handle, name: specName(spec) };
+    const name = specName(spec);
+    const submission = { level, flags: FLAG_INBOX_ERRORS, spec, prefix: undefined, policy, waiter: handle, name };
     handle.ticket = this.#engine.submit(submission, task.signal);
     return handle;
   }
@@ -117,7 +115,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
    */
   run<R>(target: RunTarget, args: readonly unknown[] = [], options: RunOptions = NO_OPTIONS): Promise<R> {
     this.#engine.assertOpen();
-    const { module, exportName: name } = this.#targets.resolve(target);
+    const { module, exportName: name, prefix } = this.#targets.resolve(target);
     if (!Array.isArray(args)) throw new InvalidArgumentError('args is an array of arguments');
     const given = options === NO_OPTIONS ? options : ownOptions(options, 'the options of run');
     const level = choosePriority(given.priority, undefined, this.#settings.levels);
@@ -127,9 +125,9 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
       // What is thrown in here rejects the promise.
       return new Promise<R>((resolve) => {
         this.#engine.prepare(signal);
-        const payload = this.#checkSize(encodeSpec(['f', '', module, name, args]));
+        const spec: TaskSpec = ['f', '', module, name, args];
         const waiter = resolve as (outcome: unknown) => void;
-        this.#engine.submit({ level, flags: 0, payload, policy, waiter, name }, signal);
+        this.#engine.submit({ level, flags: 0, spec, prefix, policy, waiter, name }, signal);
       });
     });
   }
@@ -195,10 +193,5 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
   /** CANCEL: an `await using` block cannot see whether it is left by an error. See `withManager` for KILL on errors. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close(ClosePolicy.CANCEL);
-  }
-
-  #checkSize(payload: Uint8Array): Uint8Array {
-    checkFrameSize('the task', TASK_FIELDS + payload.byteLength, this.#settings.maxFrameBytes);
-    return payload;
   }
 }

@@ -4,28 +4,76 @@ import { InvalidArgumentError } from '../errors.js';
 import { ownOptions } from '../own-options.js';
 import { exportOf, moduleUrl } from '../task/target.js';
 import type { TargetReference } from '../task/task.js';
+import { encodePayload } from '../wire/payload.js';
 
 /** An export of a module, or a module's default export; `'./file.js#name'` names an export too. */
-export type RunTarget = { readonly module: string | URL; readonly export: string } | URL | string;
+export type RunTarget = TargetObject | URL | string;
 
-/** Checks targets, and remembers those that are given as text: resolving one costs more than a task. */
+interface TargetObject {
+  readonly module: string | URL;
+  readonly export: string;
+}
+
+/** One that was checked. */
+export interface ResolvedTarget extends TargetReference {
+  /** What the payload of each task that calls it begins with: all but the arguments. */
+  readonly prefix: Uint8Array;
+}
+
+/** Checks targets, and remembers them: resolving one costs more than a task. */
 export class RunTargets {
-  readonly #known = new Map<string, TargetReference>();
+  readonly #known = new Map<string, ResolvedTarget>();
+  /** The last one that was an object: as a rule it is the same again. */
+  #last: TargetObject | undefined;
+  #lastModule = '';
+  #lastExport = '';
+  #lastResolved: ResolvedTarget | undefined;
 
   /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for what can be no target. */
-  resolve(target: RunTarget): TargetReference {
-    if (typeof target !== 'string' && !(target instanceof URL)) return parse(target);
+  resolve(target: RunTarget): ResolvedTarget {
+    if (typeof target !== 'string' && !(target instanceof URL)) return this.#resolveObject(target);
     const key = typeof target === 'string' ? target : target.href;
-    let reference = this.#known.get(key);
-    if (reference === undefined) {
-      reference = parseText(key);
-      this.#known.set(key, reference);
+    let resolved = this.#known.get(key);
+    if (resolved === undefined) {
+      resolved = withPrefix(parseText(key));
+      this.#known.set(key, resolved);
     }
-    return reference;
+    return resolved;
+  }
+
+  #resolveObject(target: TargetObject): ResolvedTarget {
+    // It may have been changed meanwhile.
+    if (this.#lastResolved !== undefined && target === this.#last) {
+      const isSame = textOf(target.module) === this.#lastModule && target.export === this.#lastExport;
+      if (isSame) return this.#lastResolved;
+    }
+    const reference = parse(target);
+    const key = `${reference.module}#${encodeURIComponent(reference.exportName)}`;
+    let resolved = this.#known.get(key);
+    if (resolved === undefined) {
+      resolved = withPrefix(reference);
+      this.#known.set(key, resolved);
+    }
+    this.#last = target;
+    this.#lastModule = textOf(target.module);
+    this.#lastExport = target.export;
+    this.#lastResolved = resolved;
+    return resolved;
   }
 }
 
-function parse(target: { readonly module: string | URL; readonly export: string }): TargetReference {
+function textOf(module: string | URL): string {
+  return typeof module === 'string' ? module : module.href;
+}
+
+function withPrefix(reference: TargetReference): ResolvedTarget {
+  const { module, exportName } = reference;
+  // A payload of msgpack with `0`, one byte, in place of the arguments.
+  const payload = encodePayload(['f', '', module, exportName, 0]);
+  return { ...reference, prefix: Uint8Array.from(payload.subarray(0, -1)) };
+}
+
+function parse(target: TargetObject): TargetReference {
   const { module, export: exportName } = ownOptions(target, 'a target is a URL, a path or { module, export }: these');
   return { module: moduleUrl(module), exportName: exportOf(exportName) };
 }

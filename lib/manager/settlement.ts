@@ -72,7 +72,22 @@ export class Settlement {
 
   /** A task ended by its worker's word, or was dropped. */
   end(record: DispatchRecord): void {
+    if (record.kind === RECORD.VALUE && this.#endPlainly(record)) return;
     this.#settle(record, this.#outcome(record));
+  }
+
+  /** What most tasks do: it has a result, and only its caller wants to know. */
+  #endPlainly(record: DispatchRecord): boolean {
+    const { submissions, events } = this.#parts;
+    const { ticket } = record;
+    if (ticket === NO_TICKET || this.#exits.size + this.#backoffs.size + this.#reasons.size > 0) return false;
+    if (typeof submissions.waiterOf(ticket) !== 'function' || isAnnounced(events, 'task:done')) return false;
+    const outcome = this.#outcome(record);
+    if ('error' in outcome) return false;
+    this.signals.unwatch(ticket);
+    const resolve = submissions.take(ticket);
+    if (typeof resolve === 'function') resolve(outcome.value);
+    return true;
   }
 
   /** A task is cancelled; how it ends is said by a record. */

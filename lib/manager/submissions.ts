@@ -1,8 +1,12 @@
 // Tasks on their way from JavaScript to the dispatcher, and who waits for each.
 
 import type { NativeDispatcher } from '../native.js';
+import { encodeSpec } from '../task/encode.js';
 import type { TaskPolicy } from '../task/policy.js';
-import { ByteWriter, putU32 } from '../wire/byte-writer.js';
+import type { TaskSpec } from '../task/spec.js';
+import { putU32 } from '../wire/byte-writer.js';
+import { checkFrameSize, TASK_FIELDS } from '../wire/frame.js';
+import { PayloadWriter } from '../wire/payload-writer.js';
 
 /** Who waits for a task. One per task, so a caller of `run` is its promise's resolver and no object around it. */
 export type Waiter = ((outcome: unknown) => void) | ScheduledWaiter;
@@ -26,8 +30,9 @@ export type Outcome =
 export interface Submission {
   readonly level: number;
   readonly flags: number;
-  /** Copied at the call. */
-  readonly payload: Uint8Array;
+  readonly spec: TaskSpec;
+  /** The bytes of its payload up to the arguments, its last part; see RunTargets. */
+  readonly prefix: Uint8Array | undefined;
   readonly policy: TaskPolicy;
   readonly waiter: Waiter;
   readonly name: string;
@@ -47,15 +52,20 @@ const DECIDED: Waiter = () => {};
  */
 export class Submissions {
   readonly #dispatcher: NativeDispatcher;
-  readonly #writer = new ByteWriter();
+  readonly #maxFrameBytes: number;
+  readonly #writer: PayloadWriter;
+  /** The fields of a task whose payload is handed over by itself. */
+  readonly #fields = Buffer.allocUnsafeSlow(FIELDS);
   readonly #waiters: (Waiter | undefined)[] = [];
   readonly #names: (string | undefined)[] = [];
   #free: number[] = [];
   #pending = 0;
   #ids = 0;
 
-  constructor(dispatcher: NativeDispatcher) {
+  constructor(dispatcher: NativeDispatcher, maxFrameBytes: number) {
     this.#dispatcher = dispatcher;
+    this.#maxFrameBytes = maxFrameBytes;
+    this.#writer = new PayloadWriter(FIELDS, (records) => this.#submit(records));
   }
 
   /** Tasks that the dispatcher has not seen yet. */
@@ -63,17 +73,40 @@ export class Submissions {
     return this.#pending;
   }
 
-  get pendingBytes(): number {
-    return this.#writer.length;
-  }
-
   /** The number of the task that was added last. */
   get lastId(): number {
     return this.#ids;
   }
 
+  /**
+   * Puts a task among those that the next `flush` hands over. Returns its ticket; its number is `lastId`.
+   *
+   * @throws DataCloneError, FrameTooLargeError; nothing has changed then.
+   */
+  add(submission: Submission): number {
+    const { spec, prefix, waiter, name } = submission;
+    const at = this.#append(spec, prefix);
+    if (at !== -1) {
+      const ticket = this.reserve(waiter, name);
+      this.#putFields(this.#writer.buffer, at, this.#writer.length - at - FIELDS, ticket, this.#ids, submission);
+      this.#pending += 1;
+      return ticket;
+    }
+    const payload = this.encode(spec);
+    const ticket = this.reserve(waiter, name);
+    this.write(ticket, this.#ids, submission, payload);
+    return ticket;
+  }
+
+  /** The payload of a task; valid until the next call. @throws DataCloneError, FrameTooLargeError */
+  encode(spec: TaskSpec): Uint8Array {
+    const payload = encodeSpec(spec);
+    checkFrameSize('the task', TASK_FIELDS + payload.byteLength, this.#maxFrameBytes);
+    return payload;
+  }
+
   /** Gives a task its ticket and its number, `lastId`; `write` is to follow. */
-  add(waiter: Waiter, name: string): number {
+  reserve(waiter: Waiter, name: string): number {
     const ticket = this.#free.pop() ?? this.#waiters.length;
     this.#waiters[ticket] = waiter;
     this.#names[ticket] = name;
@@ -81,34 +114,31 @@ export class Submissions {
     return ticket;
   }
 
-  /** Puts a task with a ticket among those that the next `flush` hands over; the payload is copied. */
-  write(ticket: number, id: number, { level, flags, payload, policy }: Submission): void {
-    const at = this.#writer.reserve(FIELDS + payload.byteLength);
-    const { buffer } = this.#writer;
-    putU32(buffer, at, payload.byteLength);
-    putU32(buffer, at + 4, ticket);
-    putU32(buffer, at + 8, id);
-    putU32(buffer, at + 12, Math.floor(id / 2 ** 32));
-    buffer[at + 16] = level;
-    buffer[at + 17] = flags | policy.flags;
-    buffer[at + 18] = policy.maxRetries;
-    buffer[at + 19] = policy.maxRetries >>> 8;
-    putU32(buffer, at + 20, policy.timeoutMs);
-    putU32(buffer, at + 24, policy.deadlineMs);
-    putU32(buffer, at + 28, policy.maxCrashes);
-    buffer.set(payload, at + FIELDS);
+  /** As `add`, for a task that has its ticket and its payload; that is copied. */
+  write(ticket: number, id: number, submission: Submission, payload: Uint8Array): void {
+    const at = this.#writer.appendBytes(payload);
+    if (at === -1) {
+      this.flush();
+      this.#putFields(this.#fields, 0, payload.byteLength, ticket, id, submission);
+      this.#dispatcher.submitLong(this.#fields, payload);
+      return;
+    }
+    this.#putFields(this.#writer.buffer, at, payload.byteLength, ticket, id, submission);
     this.#pending += 1;
   }
 
   /** Hands everything over. */
   flush(): void {
-    if (this.#pending === 0) return;
-    this.#pending = 0;
-    this.#dispatcher.submit(this.#writer.drain());
+    if (this.#pending > 0) this.#submit(this.#writer.drain());
   }
 
   nameOf(ticket: number): string | undefined {
     return this.#names[ticket];
+  }
+
+  /** The waiter of a task that has not ended; that of one whose end is decided is nobody's any more. */
+  waiterOf(ticket: number): Waiter | undefined {
+    return this.#waiters[ticket];
   }
 
   /** The waiter of a task whose end is certain; its ticket stays taken until the dispatcher has let go of it. */
@@ -127,5 +157,42 @@ export class Submissions {
     this.#names[ticket] = undefined;
     this.#free.push(ticket);
     return waiter === DECIDED ? undefined : waiter;
+  }
+
+  #append(spec: TaskSpec, prefix: Uint8Array | undefined): number {
+    const at = prefix === undefined ? this.#writer.append(spec) : this.#writer.append(spec[4], prefix);
+    if (at === -1) return at;
+    const length = TASK_FIELDS + this.#writer.length - at - FIELDS;
+    if (length > this.#maxFrameBytes) {
+      this.#writer.undo(at);
+      checkFrameSize('the task', length, this.#maxFrameBytes);
+    }
+    return at;
+  }
+
+  #putFields(
+    buffer: Buffer,
+    at: number,
+    length: number,
+    ticket: number,
+    id: number,
+    { level, flags, policy }: Submission,
+  ): void {
+    putU32(buffer, at, length);
+    putU32(buffer, at + 4, ticket);
+    putU32(buffer, at + 8, id);
+    putU32(buffer, at + 12, Math.floor(id / 2 ** 32));
+    buffer[at + 16] = level;
+    buffer[at + 17] = flags | policy.flags;
+    buffer[at + 18] = policy.maxRetries;
+    buffer[at + 19] = policy.maxRetries >>> 8;
+    putU32(buffer, at + 20, policy.timeoutMs);
+    putU32(buffer, at + 24, policy.deadlineMs);
+    putU32(buffer, at + 28, policy.maxCrashes);
+  }
+
+  #submit(records: Buffer): void {
+    this.#pending = 0;
+    this.#dispatcher.submit(records);
   }
 }

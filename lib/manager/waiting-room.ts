@@ -2,11 +2,13 @@
 
 import type { Submission } from './submissions.js';
 
-/** A task; its payload is a copy. */
+/** A task. */
 export interface Visitor {
   readonly ticket: number;
   readonly id: number;
   readonly submission: Submission;
+  /** Its own. */
+  readonly payload: Uint8Array;
   /** By when it must have begun, if it must, and what sees to that while it is here. */
   readonly deadline?: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined;
 }
@@ -33,9 +35,7 @@ export class WaitingRoom {
   }
 
   enter(visitor: Visitor): void {
-    const { submission } = visitor;
-    const payload = Uint8Array.from(submission.payload);
-    this.#visitors.set(visitor.ticket, { ...visitor, submission: { ...submission, payload } });
+    this.#visitors.set(visitor.ticket, visitor);
   }
 
   /** The task with this ticket, if it was here; it is not any more. */

@@ -9,7 +9,7 @@ import { bulkBytes, isPlain } from './plain.js';
 import { explainRefusal } from './refusal.js';
 
 /** The payload is msgpack. */
-const PLAIN = 0x00;
+export const PLAIN = 0x00;
 /** The payload is the bytes of a Buffer. */
 const BYTES = 0x01;
 
@@ -24,17 +24,27 @@ const SLACK_BYTES = 4 * 1024;
 
 const scratch = Buffer.allocUnsafeSlow(SHARED_BYTES);
 
-const codec = new Packr({
-  useRecords: false,
-  mapsAsObjects: true,
-  // The default ends at 65 535 keys.
-  variableMapSize: true,
-  // Typed arrays keep their kind.
-  moreTypes: true,
-  // A decoded Buffer lies in memory of its own.
-  copyBuffers: true,
-  useToJSON: false,
-});
+/** One of them packs one value at a time; whoever packs elsewhere meanwhile has one of his own. */
+export function newCodec(): Packr & { position: number } {
+  return new Packr({
+    useRecords: false,
+    mapsAsObjects: true,
+    // The default ends at 65 535 keys.
+    variableMapSize: true,
+    // Typed arrays keep their kind.
+    moreTypes: true,
+    // A decoded Buffer lies in memory of its own.
+    copyBuffers: true,
+    useToJSON: false,
+  }) as Packr & { position: number };
+}
+
+const codec = newCodec();
+
+/** Whether a value takes the first tier, and is not so long that it is better encoded by itself. */
+export function isPlainPayload(value: unknown): boolean {
+  return isPlain(value) && bulkBytes() < SHARED_BYTES / 4 && !isBuffer(value);
+}
 
 /**
  * Encodes any value that structuredClone would clone, up to 1000 levels deep, and errors with all that they carry. A Buffer stays a

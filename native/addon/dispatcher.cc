@@ -23,6 +23,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     return DefineClass(env, "Dispatcher",
                        {
                            InstanceMethod<&DispatcherWrap::Submit>("submit"),
+                           InstanceMethod<&DispatcherWrap::SubmitLong>("submitLong"),
                            InstanceMethod<&DispatcherWrap::Cancel>("cancel"),
                            InstanceMethod<&DispatcherWrap::SettleLost>("settleLost"),
                            InstanceMethod<&DispatcherWrap::Retry>("retry"),
@@ -57,6 +58,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
   explicit DispatcherWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<DispatcherWrap>(info),
         env_(info.Env()),
+        levels_(std::clamp(U32At(info, 2), 1u, 128u)),
         wake_(Napi::Persistent(info[0].As<Napi::Function>())),
         driver_(Options(info), BoolAt(info, 1), &DispatcherWrap::OnNews, this) {
     if (driver_.is_open()) {
@@ -140,32 +142,55 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     return info.Env().Undefined();
   }
 
-  // submit(records): records of {length u32, ticket u32, id u64, level u8, flags u8, retries u16, timeout ms u32,
-  // deadline ms u32, crashes u8, reserved u8 x3} and a payload. A record that finds no slot is answered through the
-  // completions.
+  static constexpr std::size_t kFields = 32;
+  static constexpr std::size_t kAlignment = 8;
+
+  // The fields of a record: {length u32, ticket u32, id u64, level u8, flags u8, retries u16, timeout ms u32, deadline
+  // ms u32, crashes u8, reserved u8 x3}. False for what is none.
+  bool ReadFields(ByteSpan bytes, Submission& submission, std::size_t& length) const noexcept {
+    if (bytes.size() < kFields) return false;
+    length = Load<std::uint32_t>(bytes.data());
+    submission.ticket = Load<std::uint32_t>(bytes.data() + 4);
+    submission.id = Load<std::uint64_t>(bytes.data() + 8);
+    submission.level = bytes[16];
+    submission.flags = bytes[17] & kOwnersFlags;
+    submission.max_retries = Load<std::uint16_t>(bytes.data() + 18);
+    submission.timeout_ms = Load<std::uint32_t>(bytes.data() + 20);
+    submission.deadline_ms = Load<std::uint32_t>(bytes.data() + 24);
+    submission.max_crashes = bytes[28];
+    return submission.level < levels_;
+  }
+
+  // submit(records): fields and payloads, each record at a multiple of 8. One that finds no slot is answered through
+  // the completions.
   Napi::Value Submit(const Napi::CallbackInfo& info) {
     Driver::Turn turn(driver_);
-    constexpr std::size_t kFields = 32;
     ByteSpan bytes = BytesAt(info, 0);
-    while (bytes.size() >= kFields) {
+    while (!bytes.empty()) {
       Submission submission;
-      const std::size_t length = Load<std::uint32_t>(bytes.data());
-      submission.ticket = Load<std::uint32_t>(bytes.data() + 4);
-      submission.id = Load<std::uint64_t>(bytes.data() + 8);
-      submission.level = bytes[16];
-      submission.flags = bytes[17] & kOwnersFlags;
-      submission.max_retries = Load<std::uint16_t>(bytes.data() + 18);
-      submission.timeout_ms = Load<std::uint32_t>(bytes.data() + 20);
-      submission.deadline_ms = Load<std::uint32_t>(bytes.data() + 24);
-      submission.max_crashes = bytes[28];
-      bytes = bytes.subspan(kFields);
-      if (length > bytes.size() || submission.level >= turn->levels()) {
+      std::size_t length = 0;
+      if (!ReadFields(bytes, submission, length) || length > bytes.size() - kFields) {
         ThrowArgument(info.Env(), "a submission is malformed");
-        return info.Env().Undefined();
+        break;
       }
-      turn->Submit(submission, bytes.first(length));
-      bytes = bytes.subspan(length);
+      turn->Submit(submission, bytes.subspan(kFields, length));
+      const std::size_t next = (kFields + length + kAlignment - 1) & ~(kAlignment - 1);
+      bytes = bytes.subspan(std::min(next, bytes.size()));
     }
+    return info.Env().Undefined();
+  }
+
+  // submitLong(fields, payload): the same of one whose payload lies elsewhere.
+  Napi::Value SubmitLong(const Napi::CallbackInfo& info) {
+    Submission submission;
+    std::size_t length = 0;
+    const ByteSpan payload = BytesAt(info, 1);
+    if (!ReadFields(BytesAt(info, 0), submission, length) || length != payload.size()) {
+      ThrowArgument(info.Env(), "a submission is malformed");
+      return info.Env().Undefined();
+    }
+    Driver::Turn turn(driver_);
+    turn->Submit(submission, payload);
     return info.Env().Undefined();
   }
 
@@ -428,6 +453,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
   }
 
   const Napi::Env env_;
+  const std::uint32_t levels_;
   Napi::FunctionReference wake_;
   Driver driver_;
   OwnerLoop* ears_ = nullptr;  // null when it is closed

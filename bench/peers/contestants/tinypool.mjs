@@ -1,0 +1,23 @@
+import { Tinypool } from 'tinypool';
+import { TwoLevels } from './two-levels.mjs';
+
+const { queueOptionsSymbol } = Tinypool;
+
+export async function start(workers, { runtime, buffers, priorities }) {
+  const pool = new Tinypool({
+    runtime,
+    filename: new URL('../tasks.mjs', import.meta.url).href,
+    minThreads: workers,
+    maxThreads: workers,
+    // Its processes have no environment unless given.
+    ...(runtime === 'child_process' ? { env: process.env } : {}),
+    ...(buffers ? { serialization: 'advanced' } : {}),
+    ...(priorities ? { taskQueue: new TwoLevels((task) => task[queueOptionsSymbol]?.urgent === true) } : {}),
+  });
+  const urgent = { [queueOptionsSymbol]: { urgent: true } };
+  return {
+    call: (name, input) => pool.run(input, { name }),
+    callUrgent: (name, input) => pool.run(Object.assign(input, urgent), { name }),
+    end: () => pool.destroy(),
+  };
+}

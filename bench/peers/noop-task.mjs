@@ -1,3 +1,0 @@
-export function noop(input) {
-  return input;
-}
