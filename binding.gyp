@@ -10,14 +10,16 @@
         "native/addon/leftovers.cc",
         "native/addon/parent_guard.cc",
         "native/addon/queue.cc",
-        "native/addon/status_page.cc",
+        "native/addon/worker_link.cc",
         "native/dispatch/attempts.cc",
         "native/dispatch/dispatcher.cc",
         "native/dispatch/foreign.cc",
         "native/dispatch/receive.cc",
         "native/dispatch/turn.cc",
         "native/io/channel.cc",
-        "native/io/driver.cc"
+        "native/io/driver.cc",
+        "native/process/outlet.cc",
+        "native/process/worker_link.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")", "native"],
       "defines": [

@@ -20,15 +20,67 @@ export interface NativeFrameDecoder {
 /** The offset of a frame that had been cut: its body is not inside the chunk. */
 export const ASSEMBLED = 0xffffffff;
 
-/** The worker's side of the page that it shares with its manager. */
-export interface NativeStatusPage {
-  /** The right to run the task with this sequence number, in a lane; false when the manager has taken it back. */
-  begin(sequence: number, lane: number): boolean;
-  /** It is over, whether or not its result has been sent. */
-  end(sequence: number, lane: number): void;
+/** The worker's end of its connection, see native/process/worker_link.h. Calls after `close` do nothing. */
+export interface NativeWorkerLink {
+  /**
+   * Begins the next task that was not taken back, in a lane of the status page that is free: fills `head` (WORKER_HEAD) and
+   * returns the length of its payload, which lies in `input`; or WORKER_NOTHING, or WORKER_LARGE.
+   */
+  begin(lane: number): number;
+  /** The task in the lane has ended (see DONE_STATUS); its result is that range of what `setOutput` was given last. */
+  done(lane: number, status: number, start: number, end: number): void;
+  /** `done`, then `begin` in the same lane. */
+  next(lane: number, status: number, start: number, end: number): number;
+  /** `done` with other bytes, and `tag` before them unless it is WORKER_NO_TAG. Long ones are written from where they are. */
+  doneBytes(lane: number, status: number, payload: Uint8Array, tag: number): void;
+  setOutput(bytes: Uint8Array): void;
+  /** The task's own code begins now. */
+  restart(lane: number): void;
+  /** The body of the task that `begin` called large: TASK_FIELDS bytes and the payload, its own memory. */
+  takeLarge(): Buffer;
+  /** Frames from the manager that are no tasks, whole. */
+  takeControl(): Buffer;
+  send(type: number, fields: Uint8Array, payload: Uint8Array): void;
+  /** Nothing to begin: says so if tasks were taken back, and flushes. 1 when everything was written. */
+  rest(): number;
+  /** Writes what the system takes; 1 when nothing is left. The rest follows when there is room. */
+  flush(): number;
+  /** Waits for room, for a process that ends; 0 when none came for so long. */
+  flushFully(patienceMs: number): number;
   /** Is this task to stop, and why (see STOP_REASON)? Known before any frame about it can be read. */
   stopReason(sequence: number, lane: number): number;
+  /** The place of these bytes in the list of what payloads begin with; whatever was there before is forgotten. */
+  remember(prefix: Uint8Array): number;
+  close(): void;
 }
+
+/** What `begin` returns instead of a length. */
+export const WORKER_NOTHING = -1;
+export const WORKER_LARGE = -2;
+
+export const WORKER_NO_TAG = 256;
+
+/** The places in a worker link's `head`. */
+export const WORKER_HEAD = {
+  SEQUENCE: 0,
+  ATTEMPT: 1,
+  FLAGS: 2,
+  ID_LOW: 3,
+  ID_HIGH: 4,
+  /** What the payload begins with, as `remember` said; WORKER_NO_PREFIX for anything else. */
+  PREFIX: 5,
+  PREFIX_BYTES: 6,
+  /** Of the task that ended last, in microseconds. */
+  RUN_US: 7,
+  /** Frames that were given and not flushed; a thread may have written them. */
+  HELD: 8,
+  LENGTH: 9,
+} as const;
+
+export const WORKER_NO_PREFIX = 0xffffffff;
+
+/** What a worker link wakes for, as bits. */
+export const WORKER_WAKE = { TASKS: 1, CONTROL: 2, ENDED: 4, DRAINED: 8 } as const;
 
 /** Ends this process and those that it started when the other end of the pipe is closed; see native/process. */
 export interface NativeParentGuard {
@@ -115,7 +167,6 @@ export interface Native {
   ) => NativeDispatcher;
   readonly FrameDecoder: new (maxFrameBytes: number) => NativeFrameDecoder;
   readonly ParentGuard: new (lifeline: number) => NativeParentGuard;
-  readonly StatusPage: new (descriptor: number) => NativeStatusPage;
   /** For descriptors that the addon has opened. */
   closeDescriptor(descriptor: number): void;
   /** Another one for the same. @throws the system's error when there are none left. */
@@ -128,10 +179,14 @@ export interface Native {
   forgetPath(path: string): void;
   /** For the standard error of a child. @throws the system's error when there are no descriptors left. */
   openPipe(): [readEnd: number, writeEnd: number];
-  /** How many bytes a non-blocking descriptor has taken. */
-  writeSome(descriptor: number, bytes: Uint8Array): number;
-  /** Waits for room; false when nothing could be written for `patienceMs`, or the reader is gone. */
-  writeFully(descriptor: number, bytes: Uint8Array, patienceMs: number): boolean;
+  /** The socket becomes its own, the page may be closed afterwards. Keeps the process alive until it is closed or ends. */
+  openWorkerLink(
+    socket: number,
+    page: number,
+    wake: (what: number) => void,
+    input: Uint8Array,
+    head: Uint32Array,
+  ): NativeWorkerLink;
   /** A priority queue that any thread of this process can use by its handle, a number; 0 when the table is full. */
   queueOpen(levels: number): number;
   /** @throws TypeError (ERR_BOSUN_STALE_HANDLE) for a closed one, as `queuePop` does. */

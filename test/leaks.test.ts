@@ -55,7 +55,9 @@ describe('managers whose thread was terminated in mid-call', () => {
     assert.equal(report.terminated, 20);
     await t.test('no worker that runs', () => assert.equal(report.running, 0));
     await t.test('no descriptor', () => assert.deepEqual(after.descriptors, before.descriptors));
-    await t.test('no thread', () => assert.equal(report.threads.after, report.threads.before));
+    await t.test('no thread', () =>
+      assert.ok(report.threads.after <= report.threads.before, JSON.stringify(report.threads)),
+    );
     await t.test('no listener', () => assert.deepEqual(after.listeners, before.listeners));
     await t.test('no process that nobody reaps', () => assert.equal(after.children, 0));
     await t.test('no directory with a socket', () => assert.deepEqual(after.files, []));

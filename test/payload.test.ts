@@ -3,7 +3,8 @@ import { describe, test } from 'node:test';
 import { Script } from 'node:vm';
 import { MessageChannel } from 'node:worker_threads';
 import fc from 'fast-check';
-import { decodePayload, encodePayload } from '../lib/wire/payload.js';
+import { argumentsOffset } from '../lib/runtime/known-targets.js';
+import { decodePart, decodePayload, encodePayload, encodeRange, isLongBuffer } from '../lib/wire/payload.js';
 import { anyValue, assertAlike, knots, Point, roundTrip, roundTripError, tieKnots } from './fixtures/payload-values.js';
 
 describe('payload', () => {
@@ -278,5 +279,62 @@ describe('payload', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  test('leaves Buffers in bytes that belong to the value, and in no others', () => {
+    const shapes = [
+      [(b: Buffer) => b, (value: Buffer) => value],
+      [(b: Buffer) => ({ b }), (value: { b: Buffer }) => value.b],
+      [(b: Buffer) => [b, new Date(0)], (value: [Buffer]) => value[0]],
+    ] as const;
+    for (const [wrap, unwrap] of shapes) {
+      // Longer than what Node.js keeps in its pool.
+      const buffer = Buffer.alloc(10_000, 7);
+      const bytes = Buffer.from(encodePayload(wrap(buffer)));
+      for (const isOwned of [false, true]) {
+        const value = decodePayload(bytes, 0, bytes.length, isOwned);
+        const decoded = unwrap(value as never);
+        assert.deepEqual(decoded, buffer);
+        assert.equal(decoded.buffer === bytes.buffer && decoded.byteOffset >= bytes.byteOffset, isOwned);
+      }
+    }
+  });
+
+  test('a range holds the bytes of the payload', () => {
+    for (const value of [
+      undefined,
+      1,
+      { i: 1 },
+      Buffer.from('abc'),
+      Buffer.alloc(70_000, 1),
+      [Buffer.alloc(70_000)],
+      new Map(),
+    ]) {
+      const expected = Buffer.from(encodePayload(value));
+      const range = encodeRange(value);
+      assert.deepEqual(Buffer.from(range.subarray(range.start, range.end)), expected);
+    }
+    assert.ok(isLongBuffer(Buffer.alloc(70_000)));
+    assert.ok(!isLongBuffer(Buffer.alloc(64 * 1024)));
+    assert.ok(!isLongBuffer(new Uint8Array(70_000)));
+    assert.ok(!isLongBuffer(Buffer.from(new SharedArrayBuffer(70_000))));
+  });
+
+  test('the arguments of an encoded function are where they are said to be', () => {
+    const args = [{ i: 1, s: 'x' }, null];
+    for (const length of [1, 31, 32, 200, 255]) {
+      const spec = ['f', '', 'u'.repeat(length), 'name', args];
+      const bytes = Buffer.from(encodePayload(spec));
+      assert.deepEqual(decodePart(bytes, argumentsOffset(bytes), bytes.length), args);
+    }
+    const others = [
+      ['f', '', 'u'.repeat(256), 'n', []],
+      ['c', '', 'u', 'n', {}],
+      ['s', '', []],
+      ['f', '', 'u'],
+      'f',
+      [],
+    ];
+    for (const other of others) assert.equal(argumentsOffset(Buffer.from(encodePayload(other))), -1);
   });
 });

@@ -26,8 +26,12 @@ import { type Submission, Submissions } from './submissions.js';
 import { WakeTimer } from './wake-timer.js';
 import { type WorkerInfo, WorkerSet } from './worker-set.js';
 
-/** Tasks that are collected before they are handed over; a long loop of `run` must not hold the workers up. */
-const TURN_TASKS = 512;
+/**
+ * Tasks that are collected before they are handed over: few at first, so that the workers have something to do while
+ * others are made, and the more, the longer that goes on.
+ */
+const FIRST_BATCH = 32;
+const LAST_BATCH = 512;
 
 export class Engine {
   readonly #settings: ManagerSettings;
@@ -47,6 +51,7 @@ export class Engine {
   readonly workers: WorkerSet;
 
   #turnQueued = false;
+  #batch = FIRST_BATCH;
   #inTurn = false;
   #reporting = false;
   /** False while this process is kept up. */
@@ -83,7 +88,7 @@ export class Engine {
       // At one moment: a task that ends may have sent something just before.
       idle: () => this.tasksLeft === 0 && this.#counts.get('inbox') === 0,
       read: () => this.#requestTurn(),
-      settle: () => this.#settleEnded(),
+      settle: () => this.#settleForReader(),
       pidOf: (worker) => this.workers.pidOf(worker),
     });
     this.workers = new WorkerSet(this.#dispatcher, settings, {
@@ -163,8 +168,12 @@ export class Engine {
       const { name, level: priority } = submission;
       announce(this.#events, 'task:queued', { id: this.#submissions.lastId, name, priority });
     }
-    if (this.#submissions.pending >= TURN_TASKS) this.#turn();
-    else this.#requestTurn();
+    if (this.#submissions.pending < this.#batch) {
+      this.#requestTurn();
+    } else {
+      this.#batch = Math.min(2 * this.#batch, LAST_BATCH);
+      this.#turn();
+    }
     return ticket;
   }
 
@@ -222,6 +231,7 @@ export class Engine {
     this.#turnQueued = true;
     queueMicrotask(() => {
       this.#turnQueued = false;
+      this.#batch = FIRST_BATCH;
       this.#turn();
     });
   }
@@ -245,6 +255,17 @@ export class Engine {
       this.#inTurn = false;
     }
     this.#afterTurn();
+  }
+
+  /** Between turns, in which it may not begin another. */
+  #settleForReader(): void {
+    const wasInTurn = this.#inTurn;
+    this.#inTurn = true;
+    try {
+      this.#settleEnded();
+    } finally {
+      this.#inTurn = wasInTurn;
+    }
   }
 
   #settleEnded(): void {

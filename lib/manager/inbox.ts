@@ -75,7 +75,7 @@ export class Inbox {
     this.#wasRead = true;
     const reader: MessageReader = new MessageReader({
       take: () => this.#take(),
-      finished: () => this.#owner.idle(),
+      finished: () => !this.#records.isFilling && this.#owner.idle(),
       release: () => {
         this.#reader = undefined;
       },

@@ -105,7 +105,7 @@ export class Intake {
 
   #enterOutside(submission: Submission): number {
     const { submissions } = this.#parts;
-    const { spec, waiter, name, policy } = submission;
+    const { spec, waiter, name, level, flags, policy } = submission;
     const { deadlineMs } = policy;
     const payload = Uint8Array.from(submissions.encode(spec));
     const ticket = submissions.reserve(waiter, name);
@@ -115,20 +115,20 @@ export class Intake {
       deadlineMs === 0
         ? undefined
         : { at: performance.now() + deadlineMs, timer: setTimeout(expire, deadlineMs).unref() };
-    this.#waitingRoom.enter({ ticket, id, submission, payload, deadline });
+    this.#waitingRoom.enter({ ticket, id, fields: { level, flags, policy }, payload, deadline });
     return ticket;
   }
 
-  #enter({ ticket, id, submission, payload, deadline }: Visitor): void {
+  #enter({ ticket, id, fields, payload, deadline }: Visitor): void {
     const { submissions } = this.#parts;
     if (deadline === undefined) {
-      submissions.write(ticket, id, submission, payload);
+      submissions.write(ticket, id, fields, payload);
       return;
     }
     clearTimeout(deadline.timer);
     // What is left of it.
     const deadlineMs = Math.max(1, Math.ceil(deadline.at - performance.now()));
-    submissions.write(ticket, id, { ...submission, policy: { ...submission.policy, deadlineMs } }, payload);
+    submissions.write(ticket, id, { ...fields, policy: { ...fields.policy, deadlineMs } }, payload);
   }
 
   #hasRoom(): boolean {

@@ -49,13 +49,22 @@ export interface DispatchRecord {
 export class RecordReader {
   readonly #drain: (target: Uint8Array) => number;
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+  #isFilling = false;
   #bytes: Buffer = this.#buffer;
   #at = 0;
   #end = 0;
 
-  /** @param drain writes whole records into its argument; 0 when there are none, -n when the next one needs n bytes. */
+  /**
+   * @param drain writes whole records into its argument; 0 when there are none, -n when the next one needs n bytes. There
+   * are none for who asks again inside of it.
+   */
   constructor(drain: (target: Uint8Array) => number) {
     this.#drain = drain;
+  }
+
+  /** True while it asks for more: what `next` does not give now may come yet. */
+  get isFilling(): boolean {
+    return this.#isFilling;
   }
 
   /** The next record, or undefined when there is none now. */
@@ -82,15 +91,23 @@ export class RecordReader {
   }
 
   #fill(): boolean {
-    this.#bytes = this.#buffer;
+    if (this.#isFilling) return false;
+    this.#isFilling = true;
     this.#at = 0;
-    let written = this.#drain(this.#bytes);
-    if (written < 0) {
-      // A record larger than the buffer gets one of its own, once.
-      this.#bytes = Buffer.allocUnsafeSlow(-written);
-      written = this.#drain(this.#bytes);
+    this.#end = 0;
+    try {
+      let bytes = this.#buffer;
+      let written = this.#drain(bytes);
+      if (written < 0) {
+        // A record larger than the buffer gets one of its own, once.
+        bytes = Buffer.allocUnsafeSlow(-written);
+        written = this.#drain(bytes);
+      }
+      this.#bytes = bytes;
+      this.#end = written;
+      return written > 0;
+    } finally {
+      this.#isFilling = false;
     }
-    this.#end = written;
-    return written > 0;
   }
 }

@@ -26,14 +26,18 @@ export type Outcome =
       readonly cancelled?: boolean;
     };
 
-/** A task to be run. */
-export interface Submission {
+/** What the dispatcher is told of a task. */
+export interface TaskFields {
   readonly level: number;
   readonly flags: number;
+  readonly policy: TaskPolicy;
+}
+
+/** A task to be run. */
+export interface Submission extends TaskFields {
   readonly spec: TaskSpec;
   /** The bytes of its payload up to the arguments, its last part; see RunTargets. */
   readonly prefix: Uint8Array | undefined;
-  readonly policy: TaskPolicy;
   readonly waiter: Waiter;
   readonly name: string;
 }
@@ -115,15 +119,15 @@ export class Submissions {
   }
 
   /** As `add`, for a task that has its ticket and its payload; that is copied. */
-  write(ticket: number, id: number, submission: Submission, payload: Uint8Array): void {
+  write(ticket: number, id: number, fields: TaskFields, payload: Uint8Array): void {
     const at = this.#writer.appendBytes(payload);
     if (at === -1) {
       this.flush();
-      this.#putFields(this.#fields, 0, payload.byteLength, ticket, id, submission);
+      this.#putFields(this.#fields, 0, payload.byteLength, ticket, id, fields);
       this.#dispatcher.submitLong(this.#fields, payload);
       return;
     }
-    this.#putFields(this.#writer.buffer, at, payload.byteLength, ticket, id, submission);
+    this.#putFields(this.#writer.buffer, at, payload.byteLength, ticket, id, fields);
     this.#pending += 1;
   }
 
@@ -176,7 +180,7 @@ export class Submissions {
     length: number,
     ticket: number,
     id: number,
-    { level, flags, policy }: Submission,
+    { level, flags, policy }: TaskFields,
   ): void {
     putU32(buffer, at, length);
     putU32(buffer, at + 4, ticket);

@@ -1,12 +1,12 @@
 // Who waits for room in the queue: tasks (`whenFull: 'wait'`), in order of arrival, and callers of `room()`.
 
-import type { Submission } from './submissions.js';
+import type { TaskFields } from './submissions.js';
 
 /** A task. */
 export interface Visitor {
   readonly ticket: number;
   readonly id: number;
-  readonly submission: Submission;
+  readonly fields: TaskFields;
   /** Its own. */
   readonly payload: Uint8Array;
   /** By when it must have begun, if it must, and what sees to that while it is here. */

@@ -1,41 +1,33 @@
-// A worker's end of the connection to its manager: frames in and out, in batches.
+// A worker's end of the connection to its manager: the JavaScript face of native/process/worker_link.h.
 
-import { Socket } from 'node:net';
 import { ManagerClosedError } from '../errors.js';
-import { type NativeFrameDecoder, native } from '../native.js';
+import { type NativeWorkerLink, native, WORKER_HEAD, WORKER_NO_TAG, WORKER_WAKE } from '../native.js';
 import { CloseRequest } from '../task/manager.js';
 import type { TaskPolicy } from '../task/policy.js';
-import { ByteWriter, getU32, putU32 } from '../wire/byte-writer.js';
+import { getU32, putU32 } from '../wire/byte-writer.js';
 import {
   checkFrameSize,
   DEFAULT_MAX_FRAME_BYTES,
-  DONE_FIELDS,
-  decodeChunk,
   FRAME,
+  HEADER_BYTES,
   SCHEDULE_FIELDS,
   TASK_FIELDS,
-  TASK_FOREIGN,
 } from '../wire/frame.js';
-import { Outbox } from './outbox.js';
-
-/** A task as it arrived. */
-export interface Job {
-  readonly sequence: number;
-  readonly attempt: number;
-  readonly id: number;
-  /** Its bytes come from a listening socket of the manager. */
-  readonly foreign: boolean;
-  /** The task's spec, encoded: `bytes` from `start` to `end`, a chunk of the socket that is never written to again. */
-  readonly bytes: Uint8Array;
-  readonly start: number;
-  readonly end: number;
-}
+import { BYTES_TAG, type ByteRange } from '../wire/payload.js';
 
 /** How a task ended, as in native/frame/frame.h. */
 export const DONE_STATUS = { VALUE: 0, ERROR: 1, CANCELLED: 2 } as const;
 
-/** Batches are written when they reach this size, even while tasks wait. */
-const FLUSH_BYTES = 48 * 1024;
+/** A reader that takes nothing for so long, while this process exits, gets no more. */
+const PATIENCE_MS = 1_000;
+
+/** Any payload that is not large fits. */
+const INPUT_BYTES = 64 * 1024;
+
+/** Results above this are written from where they are. */
+const LONG_BYTES = 64 * 1024;
+
+const NOTHING = new Uint8Array(0);
 
 interface Receipt {
   readonly number: number;
@@ -44,21 +36,26 @@ interface Receipt {
 }
 
 export class Link {
-  readonly #socket: Socket;
-  readonly #outbox: Outbox;
-  // The manager has checked what it sends.
-  readonly #decoder: NativeFrameDecoder = new native.FrameDecoder(Number.MAX_SAFE_INTEGER);
-  readonly #out = new ByteWriter();
-  #jobs: Job[] = [];
-  #head = 0;
+  /** Of the task that was begun last, see WORKER_HEAD. */
+  readonly head = new Uint32Array(WORKER_HEAD.LENGTH);
+  /** The payload of that task, unless it is a large one. */
+  readonly input: Buffer = Buffer.allocUnsafeSlow(INPUT_BYTES);
+  readonly #native: NativeWorkerLink;
+  readonly #hello = new Uint8Array(8);
+  readonly #schedule = new Uint8Array(SCHEDULE_FIELDS);
+  /** Where the native side looks for short results. */
+  #output: Uint8Array | undefined;
   #close: CloseRequest | undefined;
-  #wake: (() => void) | undefined;
+  #isGone = false;
   #flushQueued = false;
+  #drained: (() => void) | undefined;
   #messages = 0;
   #receipts: Receipt[] = [];
 
   /** The longest body that the manager accepts; known from its hello on. */
   maxFrameBytes = DEFAULT_MAX_FRAME_BYTES;
+  /** Called when there may be tasks to begin. */
+  onTasks: () => void = () => {};
   /** Called with the sequence number of a task that is to stop, and why (see STOP_REASON). */
   onCancel: (sequence: number, reason: number) => void = () => {};
   /** Called once, as soon as the manager asks this worker to finish or is gone. */
@@ -66,92 +63,95 @@ export class Link {
   /** Called with the manager's hello. */
   onHello: (configuration: Uint8Array) => void = () => {};
 
-  constructor(descriptor: number) {
-    const socket = new Socket({ fd: descriptor, readable: true, writable: true });
-    this.#socket = socket;
-    this.#outbox = new Outbox(descriptor, socket);
-    socket.on('data', (chunk: Buffer) => this.#receive(chunk));
-    // A manager that is gone says so by the end of the stream; the error before it, if any, adds nothing.
-    socket.on('error', () => {});
-    socket.on('close', () => this.#requestClose(new CloseRequest(true)));
+  /** @param socket becomes this object's own. @param page of the status that is shared with the manager. */
+  constructor(socket: number, page: number) {
+    this.#native = native.openWorkerLink(socket, page, this.#wake, this.input, this.head);
   }
 
   get closing(): CloseRequest | undefined {
     return this.#close;
   }
 
-  /** Bytes that wait for company. */
-  get pending(): number {
-    return this.#out.length;
+  /** Begins the next task: the length of its payload, WORKER_NOTHING or WORKER_LARGE. */
+  begin(lane: number): number {
+    return this.#native.begin(lane);
   }
 
-  /** The next task that has arrived, if any. */
-  shift(): Job | undefined {
-    const job = this.#jobs[this.#head];
-    if (job === undefined) return undefined;
-    this.#head += 1;
-    if (this.#head === this.#jobs.length) {
-      this.#jobs = [];
-      this.#head = 0;
-    }
-    return job;
+  /** The task in this lane has ended. */
+  done(lane: number, status: number, payload: ByteRange): void {
+    const { start, end } = payload;
+    if (this.#isOutput(status, payload)) this.#native.done(lane, status, start, end);
+    else this.#native.doneBytes(lane, status, payload.subarray(start, end), WORKER_NO_TAG);
   }
 
-  /** Resolves when `shift` may give a task, or when the worker is to close. */
-  async arrival(): Promise<void> {
-    if (this.#head < this.#jobs.length || this.#close !== undefined) return;
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-    });
+  /** `done`, then `begin` in the same lane. */
+  next(lane: number, status: number, payload: ByteRange): number {
+    if (this.#isOutput(status, payload)) return this.#native.next(lane, status, payload.start, payload.end);
+    this.done(lane, status, payload);
+    return this.#native.begin(lane);
+  }
+
+  /** `done` with a Buffer as the result, which is not copied if the system takes it at once. */
+  doneBuffer(lane: number, status: number, buffer: Buffer): void {
+    this.#native.doneBytes(lane, status, buffer, BYTES_TAG);
+  }
+
+  /** The task's own code begins now: how long it runs is counted from here. */
+  restart(lane: number): void {
+    this.#native.restart(lane);
+  }
+
+  /** The body of a task that was WORKER_LARGE: TASK_FIELDS bytes, then the payload. Nobody else has it. */
+  takeLarge(): Buffer {
+    return this.#native.takeLarge();
+  }
+
+  /** Has `head` say so when a payload begins like this; returns the place that it will name. */
+  remember(prefix: Uint8Array): number {
+    return this.#native.remember(prefix);
+  }
+
+  stopReason(sequence: number, lane: number): number {
+    return this.#native.stopReason(sequence, lane);
   }
 
   hello(pid: number): void {
-    const body = this.#out.frame(FRAME.HELLO, 8, new Uint8Array(0));
-    putU32(this.#out.buffer, body, 1);
-    putU32(this.#out.buffer, body + 4, pid);
+    putU32(this.#hello, 0, 1);
+    putU32(this.#hello, 4, pid);
+    this.#native.send(FRAME.HELLO, this.#hello, NOTHING);
     this.flush();
   }
 
-  /** There was nothing to begin: the manager has taken it all back. */
-  idle(): void {
-    this.#out.frame(FRAME.NEXT, 0, new Uint8Array(0));
-    this.flush();
+  /** There is nothing to begin: flushes, and says so if the manager has taken tasks back. */
+  rest(): void {
+    this.#native.rest();
   }
 
   startFailed(error: Uint8Array): void {
-    this.#out.frame(FRAME.START_FAILED, 0, error);
+    this.#native.send(FRAME.START_FAILED, NOTHING, error);
     this.flush();
-  }
-
-  done(sequence: number, status: number, runUs: number, payload: Uint8Array): void {
-    const body = this.#out.frame(FRAME.DONE, DONE_FIELDS, payload);
-    const { buffer } = this.#out;
-    putU32(buffer, body, sequence);
-    buffer[body + 4] = status;
-    putU32(buffer, body + 5, Math.min(runUs, 0xffffffff));
-    if (this.#out.length >= FLUSH_BYTES) this.flush();
   }
 
   /** @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) */
   schedule(level: number, number: number, policy: TaskPolicy, payload: Uint8Array): void {
     checkFrameSize('the task', TASK_FIELDS + payload.byteLength, this.maxFrameBytes);
-    const body = this.#out.frame(FRAME.SCHEDULE + level, SCHEDULE_FIELDS, payload);
-    const { buffer } = this.#out;
-    putU32(buffer, body, number);
-    putU32(buffer, body + 4, policy.timeoutMs);
-    putU32(buffer, body + 8, policy.deadlineMs);
-    buffer[body + 12] = policy.maxRetries;
-    buffer[body + 13] = policy.maxRetries >>> 8;
-    buffer[body + 14] = policy.maxCrashes;
-    buffer[body + 15] = policy.flags;
+    const fields = this.#schedule;
+    putU32(fields, 0, number);
+    putU32(fields, 4, policy.timeoutMs);
+    putU32(fields, 8, policy.deadlineMs);
+    fields[12] = policy.maxRetries;
+    fields[13] = policy.maxRetries >>> 8;
+    fields[14] = policy.maxCrashes;
+    fields[15] = policy.flags;
+    this.#native.send(FRAME.SCHEDULE + level, fields, payload);
     this.#queueFlush();
   }
 
   /** Resolves when the manager has accepted it. @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) */
   message(payload: Uint8Array): Promise<void> {
     checkFrameSize('the message', payload.byteLength, this.maxFrameBytes);
-    if (this.#socket.destroyed) return Promise.reject(new ManagerClosedError('the manager is gone'));
-    this.#out.frame(FRAME.MESSAGE, 0, payload);
+    if (this.#isGone) return Promise.reject(new ManagerClosedError('the manager is gone'));
+    this.#native.send(FRAME.MESSAGE, NOTHING, payload);
     this.#queueFlush();
     this.#messages = (this.#messages + 1) >>> 0;
     const number = this.#messages;
@@ -163,44 +163,54 @@ export class Link {
     return accepted;
   }
 
-  /** Writes what has been collected. */
-  flush(): void {
-    if (this.#out.length > 0) this.#outbox.write(this.#out.take());
+  /** Writes what has been collected, as far as the system takes it; the rest follows. */
+  flush(): boolean {
+    return this.#native.flush() === 1;
   }
 
   /** The last chance of a process that is about to exit: what tasks have finished and sent must not go with it. */
   flushSync(): void {
-    this.#outbox.writeSync(this.#out.take());
+    this.#native.flushFully(PATIENCE_MS);
   }
 
-  /** Writes everything and ends the stream; resolves when the system has taken the last byte. */
-  end(): Promise<void> {
-    this.flush();
-    return this.#outbox.end();
+  /** Resolves when the system has taken everything, or the manager is gone. */
+  async end(): Promise<void> {
+    if (this.flush() || this.#isGone) return;
+    await new Promise<void>((resolve) => {
+      this.#drained = resolve;
+    });
   }
 
-  #receive(chunk: Buffer): void {
-    decodeChunk(this.#decoder, chunk, this.#onFrame);
-    const wake = this.#wake;
-    if (wake !== undefined && (this.#head < this.#jobs.length || this.#close !== undefined)) {
-      this.#wake = undefined;
-      wake();
+  /** Whether the native side can find it by its range alone. Results mostly lie in the same memory, failures do not. */
+  #isOutput(status: number, payload: ByteRange): boolean {
+    if (payload === this.#output) return payload.end - payload.start <= LONG_BYTES;
+    if (status !== DONE_STATUS.VALUE || payload.end - payload.start > LONG_BYTES) return false;
+    this.#output = payload;
+    this.#native.setOutput(payload);
+    return true;
+  }
+
+  readonly #wake = (what: number): void => {
+    if ((what & WORKER_WAKE.CONTROL) !== 0) this.#readControl(this.#native.takeControl());
+    if ((what & WORKER_WAKE.ENDED) !== 0) {
+      this.#isGone = true;
+      this.#requestClose(new CloseRequest(true));
+    }
+    if ((what & (WORKER_WAKE.DRAINED | WORKER_WAKE.ENDED)) !== 0) this.#drained?.();
+    if ((what & WORKER_WAKE.TASKS) !== 0) this.onTasks();
+  };
+
+  #readControl(bytes: Buffer): void {
+    for (let at = 0; at < bytes.length; ) {
+      const start = at + HEADER_BYTES;
+      const end = start + getU32(bytes, at + 1) + getU32(bytes, at + 5) * 2 ** 32;
+      this.#take(bytes[at] as number, bytes, start, end);
+      at = end;
     }
   }
 
-  readonly #onFrame = (type: number, bytes: Uint8Array, start: number, end: number): void => {
+  #take(type: number, bytes: Buffer, start: number, end: number): void {
     switch (type) {
-      case FRAME.TASK:
-        this.#jobs.push({
-          sequence: getU32(bytes, start),
-          attempt: getU32(bytes, start + 4) & 0xffff,
-          foreign: ((bytes[start + 6] as number) & TASK_FOREIGN) !== 0,
-          id: getU32(bytes, start + 8) + getU32(bytes, start + 12) * 2 ** 32,
-          bytes,
-          start: start + TASK_FIELDS,
-          end,
-        });
-        break;
       case FRAME.ACCEPTED:
         this.#accept(getU32(bytes, start));
         break;
@@ -217,7 +227,7 @@ export class Link {
         // A newer manager may say more than this worker understands; nothing of it concerns a task.
         break;
     }
-  };
+  }
 
   #accept(upTo: number): void {
     let count = 0;
@@ -227,22 +237,18 @@ export class Link {
   }
 
   #requestClose(request: CloseRequest): void {
-    const first = this.#close === undefined;
-    if (first || (request.abort && this.#close?.abort === false)) {
-      this.#close = request;
-      this.onClose(request);
-    }
-    if (this.#socket.destroyed) {
+    if (this.#isGone) {
       const gone = new ManagerClosedError('the manager is gone');
       for (const receipt of this.#receipts.splice(0)) receipt.reject(gone);
     }
-    this.#wake?.();
-    this.#wake = undefined;
+    if (this.#close === undefined || (request.abort && !this.#close.abort)) {
+      this.#close = request;
+      this.onClose(request);
+    }
   }
 
   /** Messages and schedules of a task that awaits something leave in the next microtask, not at its end. */
   #queueFlush(): void {
-    if (this.#out.length >= FLUSH_BYTES) this.flush();
     if (this.#flushQueued) return;
     this.#flushQueued = true;
     queueMicrotask(() => {

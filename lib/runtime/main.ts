@@ -22,8 +22,7 @@ process.on('SIGINT', () => {});
 completeStderr();
 
 const guard = new native.ParentGuard(LIFELINE);
-const page = new native.StatusPage(PAGE);
-const link = new Link(SOCKET);
+const link = new Link(SOCKET, PAGE);
 
 process.on('exit', () => link.flushSync());
 
@@ -45,9 +44,9 @@ if (owned !== undefined) {
     session: owned.session,
     log,
     worker: configuration.worker,
-    stopReason: (sequence: number, lane: number) => page.stopReason(sequence, lane),
+    stopReason: (sequence: number, lane: number) => link.stopReason(sequence, lane),
   };
-  const loop = new TaskLoop(link, environment, page, configuration.concurrency);
+  const loop = new TaskLoop(link, environment, configuration.concurrency);
   link.hello(process.pid);
   await loop.run();
   // The tasks are done and answered; what the user's disposal throws is for the log alone.

@@ -2,198 +2,234 @@
 
 import { describe } from '../describe.js';
 import { FrameTooLargeError, ResultCloneError } from '../errors.js';
-import type { NativeStatusPage } from '../native.js';
-import { runInContext } from '../task/context.js';
+import { WORKER_HEAD, WORKER_LARGE, WORKER_NOTHING } from '../native.js';
+import { callInContext, runInContext } from '../task/context.js';
 import { checkSpec, revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
 import { encodeFailure } from '../wire/failure.js';
 import { decodeForeign } from '../wire/foreign.js';
-import { checkFrameSize, DONE_FIELDS } from '../wire/frame.js';
-import { decodePayload, encodePayload } from '../wire/payload.js';
-import { DONE_STATUS, type Job, type Link } from './link.js';
+import { checkFrameSize, DONE_FIELDS, TASK_FIELDS, TASK_FOREIGN } from '../wire/frame.js';
+import { type ByteRange, decodePart, decodePayload, encodeRange, isLongBuffer, rangeOf } from '../wire/payload.js';
+import { type Experience, KnownTargets } from './known-targets.js';
+import { DONE_STATUS, type Link } from './link.js';
 import { RunContext, type RunEnvironment } from './run-context.js';
-
-/**
- * What is finished waits for company only while the next tasks are as short as this by experience. Whatever else begins,
- * a long task or one that was never seen, begins with nothing held back: it may not return.
- */
-const BATCHED_RUN_US = 100;
 
 /** Of an error that is too long to be sent; maxFrameBytes is at least 1024. */
 const MAX_CUT_CHARS = 100;
 
-/** The status page remembers the ends of a thousand tasks; what it forgets must have been sent. */
-const MAX_HELD_BACK = 512;
+/** What `#start` returns instead of a status: the task goes on by itself. */
+const PENDING = -1;
 
-const NOTHING = new Uint8Array(0);
+const NOTHING = rangeOf(new Uint8Array(0));
 
-/** The worker's side of the status page. */
-type Page = Pick<NativeStatusPage, 'begin' | 'end'>;
-
+/** A task that waits for something. */
 interface Run {
-  readonly job: Job;
+  readonly sequence: number;
   readonly lane: number;
   readonly context: RunContext;
-  name: string;
-  /** 0 until the task's own code is called. */
-  started: number;
+  readonly name: string;
 }
 
 export class TaskLoop {
   readonly #link: Link;
   readonly #environment: RunEnvironment;
-  readonly #page: Page;
-  /** How long the tasks of a function or class take, a moving average in microseconds. */
-  readonly #experience = new WeakMap<object, number>();
+  readonly #targets: KnownTargets;
   /** Places for tasks to run in. */
   readonly #freeLanes: number[];
-  readonly #running = new Map<number, Run>();
-  /** Results that were not sent at once. */
-  #heldBack = 0;
-  #refused = false;
-  /** Nothing will be begun that could take results along, before something arrives. */
-  #isParked = false;
-  /** Called when a lane becomes free. */
-  #wake: (() => void) | undefined;
+  /** By their sequence numbers. Those that never wait for anything are over before anybody could ask for them. */
+  readonly #waiting = new Map<number, Run>();
+  /** Of the task that is being started or has just ended. */
+  #name = '';
+  #experience: Experience | undefined;
+  #result: ByteRange | Buffer = NOTHING;
+  /** The result is a Buffer, and not encoded. */
+  #isRaw = false;
+  #finished: () => void = () => {};
 
   /** @param concurrency how many tasks may run at once. */
-  constructor(link: Link, environment: RunEnvironment, page: Page, concurrency: number) {
+  constructor(link: Link, environment: RunEnvironment, concurrency: number) {
     this.#link = link;
     this.#environment = environment;
-    this.#page = page;
+    this.#targets = new KnownTargets(link);
     this.#freeLanes = Array.from({ length: concurrency }, (_, i) => concurrency - 1 - i);
     // The manager asks for those that were begun here, or takes them back; the answer of one that is over was on its way.
-    link.onCancel = (sequence, reason) => this.#running.get(sequence)?.context.stop(reason);
+    link.onCancel = (sequence, reason) => this.#waiting.get(sequence)?.context.stop(reason);
     link.onClose = (request) => {
-      if (!request.abort) return;
-      for (const { context } of this.#running.values()) context.close();
+      if (request.abort) for (const { context } of this.#waiting.values()) context.close();
+      this.#beginAll();
     };
   }
 
   /** Ends when the manager asks the worker to close, behind the tasks that run then. */
-  async run(): Promise<void> {
-    for (;;) {
-      const lane = this.#freeLanes.at(-1);
-      if (lane === undefined) {
-        await this.#freeLane();
-        continue;
-      }
-      const job = this.#link.shift();
-      if (job === undefined) {
-        if (this.#link.closing !== undefined) break;
-        if (this.#refused) this.#link.idle();
-        this.#refused = false;
-        this.#flush();
-        this.#isParked = true;
-        await this.#link.arrival();
-        this.#isParked = false;
-      } else if (this.#page.begin(job.sequence, lane)) {
-        this.#freeLanes.pop();
-        this.#start(job, lane);
-      } else {
-        // The manager took it back; another worker has it by now.
-        this.#refused = true;
-      }
-    }
-    while (this.#running.size > 0) await this.#freeLane();
-  }
-
-  #freeLane(): Promise<void> {
+  run(): Promise<void> {
     return new Promise((resolve) => {
-      this.#wake = resolve;
+      this.#finished = resolve;
+      this.#link.onTasks = () => this.#beginAll();
+      this.#beginAll();
     });
   }
 
-  /** Runs one task. It is over already when it did not wait for anything: that costs no turn of the loop. */
-  #start(job: Job, lane: number): void {
-    const context = new RunContext(this.#environment, job.sequence, lane, job.id, job.attempt);
-    const run: Run = { job, lane, context, name: '', started: 0 };
-    this.#running.set(job.sequence, run);
-    let exported: object | undefined;
-    const begin = (body: TaskBody): unknown => {
-      exported = body.exported;
-      if (this.#link.pending > 0 && !this.#isShort(exported)) this.#flush();
-      run.started = performance.now();
-      return runInContext(context, () => body.run(context));
-    };
-    try {
-      const { foreign, bytes, start, end } = job;
-      const spec = foreign
-        ? checkSpec(decodeForeign(bytes, start, end))
-        : (decodePayload(bytes, start, end) as TaskSpec);
-      run.name = specName(spec);
-      const body = revive(spec);
-      const outcome = body instanceof Promise ? body.then(begin) : begin(body);
-      if (!isThenable(outcome)) {
-        this.#learn(exported, run.started);
-        this.#succeed(run, outcome);
-        return;
+  /** Begins what there is while there are lanes; what never waits for anything costs no turn of the event loop. */
+  #beginAll(): void {
+    for (;;) {
+      const lane = this.#freeLanes.pop();
+      // What is held back is flushed before the event loop sleeps.
+      if (lane === undefined) return;
+      let length = this.#link.begin(lane);
+      while (length !== WORKER_NOTHING) {
+        const status = this.#start(lane, length);
+        if (status === PENDING) break;
+        length = this.#endAndBegin(lane, status);
       }
-      // The event loop turns now: what is finished must not wait for this task.
-      this.#flush();
-      void Promise.resolve(outcome).then(
-        (value) => this.#succeed(run, value),
-        (error: unknown) => this.#fail(run, error),
-      );
-    } catch (error) {
-      this.#fail(run, error);
+      if (length !== WORKER_NOTHING) continue;
+      this.#freeLanes.push(lane);
+      this.#rest();
+      return;
     }
   }
 
-  #isShort(exported: object | undefined): boolean {
-    return exported !== undefined && (this.#experience.get(exported) ?? Number.POSITIVE_INFINITY) < BATCHED_RUN_US;
+  #rest(): void {
+    if (this.#link.closing === undefined) {
+      this.#link.rest();
+      return;
+    }
+    this.#link.flush();
+    if (this.#waiting.size === 0) this.#finished();
   }
 
-  #learn(exported: object | undefined, started: number): void {
-    if (exported === undefined) return;
-    const runUs = (performance.now() - started) * 1000;
-    const average = this.#experience.get(exported) ?? runUs;
-    this.#experience.set(exported, average + (runUs - average) / 8);
-  }
-
-  #succeed(run: Run, value: unknown): void {
-    let payload: Uint8Array;
+  /** Starts one task: the status with which it is over, or PENDING. */
+  #start(lane: number, length: number): number {
+    const link = this.#link;
+    const { head } = link;
+    const sequence = head[WORKER_HEAD.SEQUENCE] as number;
+    const id = (head[WORKER_HEAD.ID_LOW] as number) + (head[WORKER_HEAD.ID_HIGH] as number) * 2 ** 32;
+    const context = new RunContext(this.#environment, sequence, lane, id, head[WORKER_HEAD.ATTEMPT] as number);
+    this.#experience = undefined;
+    this.#name = '';
     try {
-      payload = encodePayload(value, 'result');
-      checkFrameSize('the result', DONE_FIELDS + payload.byteLength, this.#link.maxFrameBytes);
+      const known = head[WORKER_HEAD.FLAGS] === 0 ? this.#targets.at(head[WORKER_HEAD.PREFIX] as number) : undefined;
+      let outcome: unknown;
+      if (known === undefined) {
+        outcome = this.#startUnknown(lane, length, context);
+      } else {
+        this.#name = known.name;
+        const args = decodePart(link.input, head[WORKER_HEAD.PREFIX_BYTES] as number, length) as unknown[];
+        this.#prepare(known.experience);
+        outcome = callInContext(context, known.exported, args);
+      }
+      if (!isThenable(outcome)) return this.#succeed(outcome);
+      this.#await({ sequence, lane, context, name: this.#name }, outcome, this.#experience);
+      return PENDING;
+    } catch (error) {
+      return this.#fail(context, error);
+    }
+  }
+
+  /** What ends before this one begins must not go with it, unless it is a short one by experience. */
+  #prepare(experience: Experience | undefined): void {
+    this.#experience = experience;
+    if ((this.#link.head[WORKER_HEAD.HELD] as number) > 0 && experience?.isShort !== true) this.#link.flush();
+  }
+
+  #startUnknown(lane: number, length: number, context: RunContext): unknown {
+    const link = this.#link;
+    const isForeign = ((link.head[WORKER_HEAD.FLAGS] as number) & TASK_FOREIGN) !== 0;
+    const isLarge = length === WORKER_LARGE;
+    const bytes = isLarge ? link.takeLarge() : link.input;
+    const start = isLarge ? TASK_FIELDS : 0;
+    const end = isLarge ? bytes.length : length;
+    const spec = isForeign
+      ? checkSpec(decodeForeign(bytes, start, end))
+      : (decodePayload(bytes, start, end, isLarge) as TaskSpec);
+    this.#name = specName(spec);
+    const body = revive(spec);
+    if (body instanceof Promise) {
+      this.#prepare(undefined);
+      const begin = (loaded: TaskBody) => {
+        link.restart(lane);
+        return runInContext(context, () => loaded.run(context));
+      };
+      return body.then(begin);
+    }
+    const { exported } = body;
+    if (exported !== undefined && spec[0] === 'f' && !isForeign && !isLarge) {
+      this.#targets.remember(bytes.subarray(start, end), spec, exported);
+    }
+    this.#prepare(exported && this.#targets.experienceOf(exported));
+    return runInContext(context, () => body.run(context));
+  }
+
+  #await(run: Run, outcome: PromiseLike<unknown>, experience: Experience | undefined): void {
+    this.#waiting.set(run.sequence, run);
+    const settle = (end: () => number): void => {
+      this.#waiting.delete(run.sequence);
+      this.#name = run.name;
+      this.#experience = experience;
+      this.#end(run.lane, end());
+      this.#freeLanes.push(run.lane);
+      this.#beginAll();
+    };
+    void Promise.resolve(outcome).then(
+      (value) => settle(() => this.#succeed(value)),
+      (error: unknown) => settle(() => this.#fail(run.context, error)),
+    );
+  }
+
+  /** The status of a task with this result, which is kept for `#end`. */
+  #succeed(value: unknown): number {
+    try {
+      this.#isRaw = isLongBuffer(value);
+      this.#result = this.#isRaw ? (value as Buffer) : encodeRange(value, 'result');
+      const { maxFrameBytes } = this.#link;
+      const bytes = this.#isRaw
+        ? 1 + (value as Buffer).length
+        : (this.#result as ByteRange).end - (this.#result as ByteRange).start;
+      checkFrameSize('the result', DONE_FIELDS + bytes, maxFrameBytes);
+      return DONE_STATUS.VALUE;
     } catch (error) {
       const failure =
         error instanceof FrameTooLargeError ? error : new ResultCloneError((error as Error).message, { cause: error });
-      this.#end(run, DONE_STATUS.ERROR, encodeFailure(run.name, failure));
-      return;
+      return this.#failed(rangeOf(encodeFailure(this.#name, failure)));
     }
-    this.#end(run, DONE_STATUS.VALUE, payload);
   }
 
-  #fail(run: Run, error: unknown): void {
-    if (run.context.stopped !== undefined) {
-      this.#end(run, DONE_STATUS.CANCELLED, NOTHING);
-      return;
+  /** The same for one that threw. */
+  #fail(context: RunContext, error: unknown): number {
+    if (context.stopped !== undefined) {
+      this.#failed(NOTHING);
+      return DONE_STATUS.CANCELLED;
     }
     const { maxFrameBytes } = this.#link;
-    let failure = encodeFailure(run.name, error);
-    if (DONE_FIELDS + failure.byteLength > maxFrameBytes) {
-      const text = describe(error).slice(0, MAX_CUT_CHARS);
-      failure = encodeFailure(run.name, new FrameTooLargeError(`an error above maxFrameBytes, cut short: ${text}`));
+    const failure = encodeFailure(this.#name, error);
+    if (DONE_FIELDS + failure.byteLength <= maxFrameBytes) return this.#failed(rangeOf(failure));
+    const text = describe(error).slice(0, MAX_CUT_CHARS);
+    const cut = new FrameTooLargeError(`an error above maxFrameBytes, cut short: ${text}`);
+    return this.#failed(rangeOf(encodeFailure(this.#name, cut)));
+  }
+
+  #failed(payload: ByteRange): number {
+    this.#isRaw = false;
+    this.#result = payload;
+    return DONE_STATUS.ERROR;
+  }
+
+  #end(lane: number, status: number): void {
+    if (this.#isRaw) this.#link.doneBuffer(lane, status, this.#result as Buffer);
+    else this.#link.done(lane, status, this.#result as ByteRange);
+    this.#learn();
+  }
+
+  #endAndBegin(lane: number, status: number): number {
+    if (this.#isRaw) {
+      this.#end(lane, status);
+      return this.#link.begin(lane);
     }
-    this.#end(run, DONE_STATUS.ERROR, failure);
+    const length = this.#link.next(lane, status, this.#result as ByteRange);
+    this.#learn();
+    return length;
   }
 
-  #end({ job, lane, started }: Run, status: number, payload: Uint8Array): void {
-    this.#running.delete(job.sequence);
-    this.#freeLanes.push(lane);
-    const runUs = started === 0 ? 0 : (performance.now() - started) * 1000;
-    this.#page.end(job.sequence, lane);
-    this.#link.done(job.sequence, status, Math.round(runUs), payload);
-    this.#heldBack += 1;
-    if (this.#isParked || runUs > BATCHED_RUN_US || this.#heldBack >= MAX_HELD_BACK) this.#flush();
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
-  }
-
-  #flush(): void {
-    this.#heldBack = 0;
-    this.#link.flush();
+  #learn(): void {
+    this.#experience?.learn(this.#link.head[WORKER_HEAD.RUN_US] as number);
   }
 }
 

@@ -34,9 +34,10 @@ export function encodeClone(value: unknown): Uint8Array {
   return writer.releaseBuffer();
 }
 
-/** The value that encodeClone was given. Nothing of it lies in `bytes`. */
-export function decodeClone(bytes: Buffer): unknown {
+/** The value that encodeClone was given. Nothing of it lies in `bytes`, unless `isOwned` allows that Buffers do. */
+export function decodeClone(bytes: Buffer, isOwned = false): unknown {
   const reader = new CloneReader(bytes);
+  reader.isOwned = isOwned;
   reader.readHeader();
   const hasErrors = reader.readUint32() > 0;
   const value: unknown = reader.readValue();
@@ -125,10 +126,14 @@ class CloneWriter extends Serializer {
 
 class CloneReader extends Deserializer {
   readonly errors = new Map<number, Error>();
+  isOwned = false;
 
   _readHostObject(): object {
     const kind = this.readUint32();
-    if (kind === BUFFER) return Buffer.from(this.readRawBytes(this.readDouble()));
+    if (kind === BUFFER) {
+      const bytes = this.readRawBytes(this.readDouble());
+      return this.isOwned ? bytes : Buffer.from(bytes);
+    }
     if (kind === ERROR) {
       const index = this.readUint32();
       const error = emptyError({ base: readText(this), className: readText(this) });

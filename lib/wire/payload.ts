@@ -2,7 +2,7 @@
 
 // This entry of msgpackr has everything but its stream classes and its native string reader, which together cost a worker's start
 // 13 ms.
-import { Packr, RESERVE_START_SPACE, RESET_BUFFER_MODE } from 'msgpackr/pack';
+import { Packr, RESERVE_START_SPACE, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from 'msgpackr/pack';
 import { ProtocolError } from '../errors.js';
 import { CLONE_TAG, decodeClone, encodeClone } from './clone.js';
 import { bulkBytes, isPlain } from './plain.js';
@@ -11,7 +11,7 @@ import { explainRefusal } from './refusal.js';
 /** The payload is msgpack. */
 export const PLAIN = 0x00;
 /** The payload is the bytes of a Buffer. */
-const BYTES = 0x01;
+export const BYTES_TAG = 0x01;
 
 /** Results up to this length lie in memory that the next call uses again; longer ones have their own. */
 const SHARED_BYTES = 64 * 1024;
@@ -24,27 +24,25 @@ const SLACK_BYTES = 4 * 1024;
 
 const scratch = Buffer.allocUnsafeSlow(SHARED_BYTES);
 
-/** One of them packs one value at a time; whoever packs elsewhere meanwhile has one of his own. */
-export function newCodec(): Packr & { position: number } {
-  return new Packr({
-    useRecords: false,
-    mapsAsObjects: true,
-    // The default ends at 65 535 keys.
-    variableMapSize: true,
-    // Typed arrays keep their kind.
-    moreTypes: true,
-    // A decoded Buffer lies in memory of its own.
-    copyBuffers: true,
-    useToJSON: false,
-  }) as Packr & { position: number };
-}
+const OPTIONS = {
+  useRecords: false,
+  mapsAsObjects: true,
+  // The default ends at 65 535 keys.
+  variableMapSize: true,
+  // Typed arrays keep their kind.
+  moreTypes: true,
+  // A decoded Buffer lies in memory of its own.
+  copyBuffers: true,
+  useToJSON: false,
+};
 
-const codec = newCodec();
+const codec = new Packr(OPTIONS);
 
-/** Whether a value takes the first tier, and is not so long that it is better encoded by itself. */
-export function isPlainPayload(value: unknown): boolean {
-  return isPlain(value) && bulkBytes() < SHARED_BYTES / 4 && !isBuffer(value);
-}
+/** For bytes that belong to the value: its Buffers lie in them. */
+const owningCodec = new Packr({ ...OPTIONS, copyBuffers: false });
+
+/** Bytes from `start` to `end` of themselves: a range costs less than a view. */
+export type ByteRange = Uint8Array & { start: number; end: number };
 
 /**
  * Encodes any value that structuredClone would clone, up to 1000 levels deep, and errors with all that they carry. A Buffer stays a
@@ -57,6 +55,15 @@ export function isPlainPayload(value: unknown): boolean {
  * @throws DataCloneError (ERR_BOSUN_DATA_CLONE), naming the path to what cannot be cloned; `cause` is what a getter threw.
  */
 export function encodePayload(value: unknown, name = 'value'): Uint8Array {
+  const range = encodeRange(value, name);
+  return range.start === 0 && range.end === range.byteLength ? range : range.subarray(range.start, range.end);
+}
+
+/**
+ * The same as a range; its fields too are valid only until the next call. Short payloads lie in the same memory mostly,
+ * but not always: it is msgpackr's, which other users of msgpackr here share.
+ */
+export function encodeRange(value: unknown, name = 'value'): ByteRange {
   if (isPlain(value)) {
     const bulk = bulkBytes();
     try {
@@ -67,10 +74,30 @@ export function encodePayload(value: unknown, name = 'value'): Uint8Array {
     }
   }
   try {
-    return encodeClone(value);
+    return rangeOf(encodeClone(value));
   } catch (error) {
     throw explainRefusal(value, name, error);
   }
+}
+
+/**
+ * A part of a payload whose tag is PLAIN, to be copied at once; undefined for what takes another tier, has much in Buffers,
+ * or cannot be encoded at all.
+ */
+export function encodePlain(value: unknown): ByteRange | undefined {
+  if (!isPlain(value) || bulkBytes() > SHARED_BYTES / 4) return undefined;
+  try {
+    // Where msgpackr likes: its memory is shared with whoever else uses it in this process.
+    return codec.pack(value, REUSE_BUFFER_MODE | RESET_BUFFER_MODE) as unknown as ByteRange;
+  } catch {
+    // A getter that threw when it was read again: it is met once more, and explained, elsewhere.
+    return undefined;
+  }
+}
+
+/** Whether the payload of `value` is BYTES_TAG and then its own bytes, above 64 KiB: who can write both need not encode it. */
+export function isLongBuffer(value: unknown): value is Buffer {
+  return isBuffer(value) && value.length > SHARED_BYTES && isPlain(value);
 }
 
 /**
@@ -78,20 +105,21 @@ export function encodePayload(value: unknown, name = 'value'): Uint8Array {
  *
  * @param start where the payload begins in `bytes`; a range of a larger buffer decodes faster than a view on it.
  * @param end where it ends.
+ * @param isOwned nobody else has `bytes`, and nobody writes to them any more: Buffers of the value may lie in them.
  * @throws ProtocolError (ERR_BOSUN_PROTOCOL) for bytes that encodePayload did not make.
  */
-export function decodePayload(bytes: Uint8Array, start = 0, end = bytes.byteLength): unknown {
+export function decodePayload(bytes: Uint8Array, start = 0, end = bytes.byteLength, isOwned = false): unknown {
   const source = isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   try {
     if (start < 0 || start >= end || end > source.length)
       throw new RangeError('the range is empty or not within the bytes');
     switch (source[start]) {
       case PLAIN:
-        return codec.unpack(source, { start: start + 1, end });
-      case BYTES:
-        return Buffer.from(source.subarray(start + 1, end));
+        return (isOwned ? owningCodec : codec).unpack(source, { start: start + 1, end });
+      case BYTES_TAG:
+        return isOwned ? source.subarray(start + 1, end) : Buffer.from(source.subarray(start + 1, end));
       case CLONE_TAG:
-        return decodeClone(source.subarray(start, end));
+        return decodeClone(source.subarray(start, end), isOwned);
       default:
         throw new TypeError(`the tag ${source[start]} is unknown`);
     }
@@ -102,15 +130,27 @@ export function decodePayload(bytes: Uint8Array, start = 0, end = bytes.byteLeng
   }
 }
 
-function pack(value: unknown): Uint8Array {
-  const bytes = codec.pack(value, RESERVE_START_SPACE | RESET_BUFFER_MODE | 1);
-  bytes[0] = PLAIN;
-  if (bytes.length > SHARED_BYTES) codec.useBuffer(Buffer.allocUnsafeSlow(FIRST_BYTES));
-  return bytes;
+/** One value inside a payload of plain values, whose place is known. @throws ProtocolError as decodePayload. */
+export function decodePart(bytes: Buffer, start: number, end: number): unknown {
+  try {
+    return codec.unpack(bytes, { start, end });
+  } catch (cause) {
+    throw new ProtocolError(`${end - start} bytes inside a payload cannot be decoded`, { cause });
+  }
+}
+
+function pack(value: unknown): ByteRange {
+  const range = codec.pack(
+    value,
+    REUSE_BUFFER_MODE | RESERVE_START_SPACE | RESET_BUFFER_MODE | 1,
+  ) as unknown as ByteRange;
+  range[range.start] = PLAIN;
+  if (range.end - range.start > SHARED_BYTES) codec.useBuffer(Buffer.allocUnsafeSlow(FIRST_BYTES));
+  return range;
 }
 
 // Into memory of the right size: one copy of each Buffer and no growing on the way.
-function packBulk(value: unknown, bulk: number): Uint8Array {
+function packBulk(value: unknown, bulk: number): ByteRange {
   codec.useBuffer(Buffer.allocUnsafeSlow(bulk + SLACK_BYTES));
   try {
     return pack(value);
@@ -119,12 +159,23 @@ function packBulk(value: unknown, bulk: number): Uint8Array {
   }
 }
 
-function bytesOf(buffer: Buffer): Uint8Array {
+function bytesOf(buffer: Buffer): ByteRange {
   const length = 1 + buffer.length;
-  const bytes = length <= SHARED_BYTES ? scratch.subarray(0, length) : Buffer.allocUnsafeSlow(length);
-  bytes[0] = BYTES;
+  const bytes = length <= SHARED_BYTES ? scratch : Buffer.allocUnsafeSlow(length);
+  bytes[0] = BYTES_TAG;
   bytes.set(buffer, 1);
-  return bytes;
+  const range = bytes as Buffer as unknown as ByteRange;
+  range.start = 0;
+  range.end = length;
+  return range;
+}
+
+/** All of the bytes. */
+export function rangeOf(bytes: Uint8Array): ByteRange {
+  const range = bytes as ByteRange;
+  range.start = 0;
+  range.end = bytes.byteLength;
+  return range;
 }
 
 function isBuffer(value: unknown): value is Buffer {

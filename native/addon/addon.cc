@@ -10,10 +10,10 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Dispatcher", bosun::DefineDispatcher(env));
   exports.Set("FrameDecoder", bosun::DefineFrameDecoder(env));
   exports.Set("ParentGuard", bosun::DefineParentGuard(env));
-  exports.Set("StatusPage", bosun::DefineStatusPage(env));
   bosun::DefineDescriptors(env, exports);
   bosun::DefineLeftovers(env, exports);
   bosun::DefineQueue(env, exports);
+  bosun::DefineWorkerLink(env, exports);
   return exports;
 }
 

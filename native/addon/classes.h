@@ -8,9 +8,9 @@ namespace bosun {
 Napi::Function DefineDispatcher(Napi::Env env);
 Napi::Function DefineFrameDecoder(Napi::Env env);
 Napi::Function DefineParentGuard(Napi::Env env);
-Napi::Function DefineStatusPage(Napi::Env env);
 void DefineDescriptors(Napi::Env env, Napi::Object exports);
 void DefineLeftovers(Napi::Env env, Napi::Object exports);
 void DefineQueue(Napi::Env env, Napi::Object exports);
+void DefineWorkerLink(Napi::Env env, Napi::Object exports);
 
 }  // namespace bosun

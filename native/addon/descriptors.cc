@@ -34,28 +34,12 @@ Napi::Value OpenPipeEnds(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// writeSome(fd, bytes): how many the system has taken, without waiting; 0 when it has no room, or the reader is gone.
-Napi::Value WriteSome(const Napi::CallbackInfo& info) {
-  const std::span<std::uint8_t> bytes = BytesAt(info, 1);
-  const ssize_t written = ::write(static_cast<int>(NumberAt(info, 0, -1)), bytes.data(), bytes.size());
-  return Napi::Number::New(info.Env(), written > 0 ? static_cast<double>(written) : 0);
-}
-
-// writeFully(fd, bytes, patienceMs): false when the reader is gone, or takes nothing for so long.
-Napi::Value WriteFullyTo(const Napi::CallbackInfo& info) {
-  const bool written =
-      WriteFully(static_cast<int>(NumberAt(info, 0, -1)), BytesAt(info, 1), static_cast<int>(NumberAt(info, 2)));
-  return Napi::Boolean::New(info.Env(), written);
-}
-
 }  // namespace
 
 void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("closeDescriptor", Napi::Function::New<CloseDescriptor>(env, "closeDescriptor"));
   exports.Set("duplicate", Napi::Function::New<Duplicate>(env, "duplicate"));
   exports.Set("openPipe", Napi::Function::New<OpenPipeEnds>(env, "openPipe"));
-  exports.Set("writeSome", Napi::Function::New<WriteSome>(env, "writeSome"));
-  exports.Set("writeFully", Napi::Function::New<WriteFullyTo>(env, "writeFully"));
 }
 
 }  // namespace bosun

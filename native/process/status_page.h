@@ -136,7 +136,8 @@ struct StatusPage {
 
   alignas(64) ClaimWord claim;
   alignas(64) std::atomic<std::uint32_t> closing;  // every task is to stop
-  // How long a worker that has answered may poll its socket before it sleeps. Relaxed on both sides: a hint.
+  // For how long a worker that has just answered polls its socket before it sleeps; 0: not at all. Written by the
+  // manager; relaxed: a hint, with no data behind it.
   alignas(64) std::atomic<std::uint32_t> spin_us;
   alignas(64) RunLane lanes[kMaxLanes];
   alignas(64) EndRing ended;

@@ -123,6 +123,69 @@ TEST(ADeclaredLengthAllocatesNothing) {
   CHECK(!decoder.AtBoundary());
 }
 
+// As a receiver does that asks where the bytes are wanted: `step` at most at a time.
+std::vector<Decoded> DecodeWanted(ByteSpan stream, std::size_t step, bool takes_bodies) {
+  FrameDecoder decoder(64 << 20);
+  std::vector<Decoded> frames;
+  const auto sink = [&](std::uint8_t type, ByteSpan body) {
+    Bytes own = takes_bodies ? decoder.TakeBody() : Bytes();
+    if (!own.empty()) CHECK(own.data() == body.data() && own.size() == body.size());
+    frames.push_back({type, {body.begin(), body.end()}});
+    return true;
+  };
+  std::size_t arrived = 0;  // of the body that is on its way
+  while (!stream.empty()) {
+    const std::span<std::uint8_t> wanted = decoder.Wanted();
+    const std::size_t room = wanted.empty() ? step : std::min(step, wanted.size());
+    const std::vector<std::uint8_t> piece(stream.begin(),
+                                          stream.begin() + static_cast<std::ptrdiff_t>(std::min(room, stream.size())));
+    if (wanted.empty()) {
+      CHECK(decoder.Push(piece, sink) == DecodeResult::kOk);
+      arrived = piece.size();
+    } else {
+      // Memory grows with what has arrived.
+      CHECK(wanted.size() <= std::max<std::size_t>(256 << 10, arrived));
+      std::memcpy(wanted.data(), piece.data(), piece.size());
+      CHECK(decoder.Filled(piece.size(), sink) == DecodeResult::kOk);
+      arrived += piece.size();
+    }
+    stream = stream.subspan(piece.size());
+  }
+  CHECK(decoder.AtBoundary());
+  CHECK(decoder.Wanted().empty());
+  return frames;
+}
+
+TEST(ReceivesLargeBodiesIntoTheirOwnMemory) {
+  std::vector<Decoded> frames;
+  std::mt19937_64 random(11);
+  for (const std::size_t length : {0, 10, 65'535, 65'536, 65'537, 0, 300'000, 1'500'000, 3, 262'144}) {
+    frames.push_back({static_cast<std::uint8_t>(random()), std::vector<std::uint8_t>(length)});
+    for (std::uint8_t& byte : frames.back().body) byte = static_cast<std::uint8_t>(random());
+  }
+  Bytes stream;
+  for (const Decoded& frame : frames) Append(stream, frame);
+  for (const std::size_t step : {9000u, 65536u, 1u << 24}) {
+    for (const bool takes_bodies : {false, true}) CHECK(DecodeWanted(stream.span(), step, takes_bodies) == frames);
+  }
+}
+
+TEST(WantsNothingForSmallBodiesAndLittleForThoseThatAreOnlyDeclared) {
+  std::uint8_t header[bosun::kHeaderBytes] = {'m'};
+  const auto sink = [](std::uint8_t, ByteSpan) { return true; };
+  bosun::Store(header + 1, std::uint64_t{FrameDecoder::kLargeBody - 1});
+  FrameDecoder small(1 << 20);
+  CHECK(small.Wanted().empty());
+  CHECK(small.Push(header, sink) == DecodeResult::kOk);
+  CHECK(small.Wanted().empty());
+  bosun::Store(header + 1, std::uint64_t{1} << 40);
+  FrameDecoder large(std::uint64_t{1} << 41);
+  CHECK(large.Push(ByteSpan(header).first(5), sink) == DecodeResult::kOk);
+  CHECK(large.Wanted().empty());
+  CHECK(large.Push(ByteSpan(header).subspan(5), sink) == DecodeResult::kOk);
+  CHECK_EQ(large.Wanted().size(), std::size_t{256} << 10);
+}
+
 }  // namespace
 
 int main() { return bosun::test::RunAll(); }
