@@ -127,6 +127,8 @@ export interface NativeDispatcher {
   discardMessages(): void;
   reportAll(on: boolean): void;
   drainCompletions(target: Uint8Array): number;
+  /** The payload of the next of the drained records whose kind says that it is attached; the Buffer owns it. */
+  takeAttached(): Buffer;
   drainInbox(target: Uint8Array): number;
   readCounts(target: Float64Array): void;
   readTallies(target: Float64Array): void;

@@ -120,7 +120,8 @@ describe('retry', () => {
     const retry = { max: 1, on: ['error'] as const, backoff };
     const tasks = [
       manager.run(target('failUntil'), [2, 'throw', notes.file], { priority: 1, retry }),
-      manager.run(target('note'), [notes.file, 'goes while the next attempt is decided'], { priority: 1 }),
+      // It takes its time, so that this is decided when it ends.
+      manager.run(target('noteAndSpin'), [notes.file, 'goes while the next attempt is decided', 100], { priority: 1 }),
       manager.run(target('note'), [notes.file, 'same level'], { priority: 1 }),
       manager.run(target('note'), [notes.file, 'less urgent'], { priority: 2 }),
     ];

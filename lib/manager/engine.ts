@@ -52,6 +52,9 @@ export class Engine {
 
   #turnQueued = false;
   #batch = FIRST_BATCH;
+  /** Tasks that the dispatcher had when the last turn began. */
+  #left = 0;
+  #waiting = 0;
   #inTurn = false;
   #reporting = false;
   /** False while this process is kept up. */
@@ -80,7 +83,10 @@ export class Engine {
     );
     if (settings.discardMessages) this.#dispatcher.discardMessages();
     this.#submissions = new Submissions(this.#dispatcher, maxFrameBytes);
-    this.#completions = new RecordReader((target) => this.#dispatcher.drainCompletions(target));
+    this.#completions = new RecordReader(
+      (target) => this.#dispatcher.drainCompletions(target),
+      () => this.#dispatcher.takeAttached(),
+    );
     this.#counts = new CountReader(this.#dispatcher, levels);
     this.#inbox = new Inbox(this.#dispatcher, {
       throwOnError: settings.throwOnError,
@@ -247,6 +253,10 @@ export class Engine {
       this.#setReports(listensToTasks(this.#events));
       this.#submissions.flush();
       this.#wakeTimer.within(this.#dispatcher.turn(this.#write));
+      // Before what has ended is settled: who then finds that nothing is left has seen to all of it.
+      const counts = this.#counts.refresh();
+      this.#left = counts.left;
+      this.#waiting = counts.get('waiting');
       this.#settleEnded();
       if (this.#shutdown.policy !== undefined && !this.#inbox.hasReader) this.#inbox.discard();
       this.#inbox.wake();
@@ -287,8 +297,7 @@ export class Engine {
 
   #afterTurn(): void {
     this.#intake.admit();
-    const counts = this.#counts.refresh();
-    const left = counts.left + this.#submissions.pending + this.#intake.outside;
+    const left = this.#left + this.#submissions.pending + this.#intake.outside;
     if (left === 0) {
       if (!this.#wasIdle && !this.#readiness.isAwaited && this.#shutdown.policy === undefined) {
         this.#wasIdle = true;
@@ -302,7 +311,7 @@ export class Engine {
       return;
     }
     // One at a time: a start costs tens of milliseconds of a core, and the queue may be empty by then.
-    if (counts.get('waiting') > 0 && this.workers.starting === 0) {
+    if (this.#waiting > 0 && this.workers.starting === 0) {
       this.workers.grow(Math.max(this.#settings.minWorkers, this.workers.size + 1));
     }
   }

@@ -25,6 +25,10 @@ export interface InboxOwner {
 
 const KEPT_ERRORS = 10;
 
+function noAttachments(): never {
+  throw new TypeError('messages have nothing attached');
+}
+
 export class Inbox {
   readonly #owner: InboxOwner;
   readonly #records: RecordReader;
@@ -43,7 +47,7 @@ export class Inbox {
       const written = dispatcher.drainInbox(target);
       if (written > 0) owner.settle();
       return written;
-    });
+    }, noAttachments);
   }
 
   get hasReader(): boolean {

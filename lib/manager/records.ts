@@ -22,6 +22,9 @@ export const RECORD = {
   CLOSED: 16,
 } as const;
 
+/** A bit of the kind: the payload is not in the record, but attached to it. */
+const ATTACHED = 0x80;
+
 /** The ticket of a task that a worker scheduled. */
 export const NO_TICKET = 0xffffffff;
 
@@ -43,11 +46,14 @@ export interface DispatchRecord {
   readonly bytes: Uint8Array;
   readonly start: number;
   readonly end: number;
+  /** The bytes are nobody else's, and may be kept. */
+  readonly isOwned: boolean;
 }
 
 /** Drains a queue of records through one buffer that is used again and again. */
 export class RecordReader {
   readonly #drain: (target: Uint8Array) => number;
+  readonly #takeAttached: () => Buffer;
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
   #isFilling = false;
   #bytes: Buffer = this.#buffer;
@@ -57,9 +63,11 @@ export class RecordReader {
   /**
    * @param drain writes whole records into its argument; 0 when there are none, -n when the next one needs n bytes. There
    * are none for who asks again inside of it.
+   * @param takeAttached gives what is attached to the records, in their order.
    */
-  constructor(drain: (target: Uint8Array) => number) {
+  constructor(drain: (target: Uint8Array) => number, takeAttached: () => Buffer) {
     this.#drain = drain;
+    this.#takeAttached = takeAttached;
   }
 
   /** True while it asks for more: what `next` does not give now may come yet. */
@@ -74,19 +82,23 @@ export class RecordReader {
     const at = this.#at;
     const length = getU32(bytes, at);
     this.#at = at + HEADER_BYTES + length;
+    const kind = bytes[at + 20] as number;
+    const isOwned = kind >= ATTACHED;
+    const attached = isOwned ? this.#takeAttached() : undefined;
     return {
       ticket: getU32(bytes, at + 4),
       slot: getU32(bytes, at + 8),
       worker: getU32(bytes, at + 12),
       runUs: getU32(bytes, at + 16),
-      kind: bytes[at + 20] as number,
+      kind: isOwned ? kind - ATTACHED : kind,
       level: (bytes[at + 21] as number) & 0x7f,
       foreign: (bytes[at + 21] as number) > 0x7f,
       attempt: getU32(bytes, at + 20) >>> 16,
       id: getU32(bytes, at + 24) + getU32(bytes, at + 28) * 2 ** 32,
-      bytes,
-      start: at + HEADER_BYTES,
-      end: this.#at,
+      bytes: attached ?? bytes,
+      start: attached === undefined ? at + HEADER_BYTES : 0,
+      end: attached === undefined ? this.#at : attached.byteLength,
+      isOwned,
     };
   }
 

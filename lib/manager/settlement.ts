@@ -175,7 +175,7 @@ export class Settlement {
         // Nobody waits for the result of a task that another task scheduled, and a peer may have none to give.
         if (record.ticket === NO_TICKET || record.start === record.end) return { value: undefined };
         try {
-          return { value: decodePayload(record.bytes, record.start, record.end) };
+          return { value: decodePayload(record.bytes, record.start, record.end, record.isOwned) };
         } catch (cause) {
           const { id: taskId, worker } = record;
           const details = { cause, taskId, pid: pidOf(worker) };

@@ -7,7 +7,7 @@ import type { Link } from './link.js';
  * What is finished waits for company only while the next tasks are as short as this by experience. Whatever else begins,
  * a long task or one that was never seen, begins with nothing held back: it may not return.
  */
-const BATCHED_RUN_US = 100;
+const BATCHED_RUN_US = 250;
 
 type Exported = (...args: unknown[]) => unknown;
 

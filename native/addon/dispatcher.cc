@@ -46,6 +46,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                            InstanceMethod<&DispatcherWrap::DiscardMessages>("discardMessages"),
                            InstanceMethod<&DispatcherWrap::ReportAll>("reportAll"),
                            InstanceMethod<&DispatcherWrap::DrainCompletions>("drainCompletions"),
+                           InstanceMethod<&DispatcherWrap::TakeAttached>("takeAttached"),
                            InstanceMethod<&DispatcherWrap::DrainInbox>("drainInbox"),
                            InstanceMethod<&DispatcherWrap::ReadCounts>("readCounts"),
                            InstanceMethod<&DispatcherWrap::ReadTallies>("readTallies"),
@@ -375,8 +376,22 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
 
   Napi::Value DrainCompletions(const Napi::CallbackInfo& info) {
     Driver::Turn turn(driver_);
-    turn.TakeNews();
+    turn.TakeCompletions();
     return Drain(info, turn->completions());
+  }
+  // takeAttached(): the payload of the first record with one that was drained.
+  Napi::Value TakeAttached(const Napi::CallbackInfo& info) {
+    RecordQueue::Attachment attachment;
+    {
+      Driver::Turn turn(driver_);
+      attachment = turn->completions().TakeAttached();
+    }
+    if (attachment.memory.empty()) return ToBuffer(info.Env(), Bytes());
+    const std::size_t size = attachment.memory.size() - attachment.offset;
+    std::uint8_t* memory = attachment.memory.Detach();
+    return Napi::Buffer<std::uint8_t>::NewOrCopy(
+        info.Env(), memory + attachment.offset, size,
+        [](Napi::Env, std::uint8_t*, std::uint8_t* whole) { std::free(whole); }, memory);
   }
   Napi::Value DrainInbox(const Napi::CallbackInfo& info) {
     Driver::Turn turn(driver_);

@@ -154,7 +154,17 @@ void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, 
   if (to_inbox && slot.Has(kFlagInboxErrors) && !discarding_) {
     inbox_.Append(record, kind == RecordKind::kLost ? ByteSpan{} : payload);
   }
-  if (kind != RecordKind::kLost && (slot.ticket != kNoTicket || report_all_)) completions_.Append(record, payload);
+  if (kind != RecordKind::kLost && (slot.ticket != kNoTicket || report_all_)) {
+    Bytes memory;
+    const bool is_long = kind == RecordKind::kValue && payload.size() >= RecordQueue::kLong;
+    if (is_long && receiving_ != nullptr) memory = receiving_->TakeBody();
+    if (memory.empty()) {
+      completions_.Append(record, payload);
+    } else {
+      const auto offset = static_cast<std::size_t>(payload.data() - memory.data());
+      completions_.AppendAttached(record, std::move(memory), offset);
+    }
+  }
   if (slot.ticket != kNoTicket) {
     // The owner may have given the ticket to another task already.
     if (slot_of_ticket_[slot.ticket] == index) slot_of_ticket_[slot.ticket] = kNoSlot;

@@ -129,6 +129,10 @@ class Dispatcher {
   // Sends nothing more to it but the request to close; takes back what it has not claimed.
   void SendClose(std::uint32_t connection, bool abort) noexcept;
   Fault Receive(std::uint32_t connection, ByteSpan bytes) noexcept;
+  // Where the next bytes of a connection are to be received while a long frame is on its way, see FrameDecoder::Wanted;
+  // then to be followed by ReceiveWanted. Empty at all other times.
+  std::span<std::uint8_t> Wanted(std::uint32_t connection) noexcept;
+  Fault ReceiveWanted(std::uint32_t connection, std::size_t count) noexcept;
   // The connection has ended: what it had claimed is lost, the rest goes back to the front. False when stale.
   bool Disconnect(std::uint32_t connection) noexcept;
   Connection* Find(std::uint32_t connection) const noexcept { return Get(connection); }
@@ -176,6 +180,8 @@ class Dispatcher {
 
   const Counts& counts() const noexcept { return counts_; }
   const Tally& tally(std::uint32_t level) const noexcept { return tallies_[level]; }
+  // Of the tasks that wait, as far as the queue knows; levels() when none does.
+  std::uint32_t most_urgent_waiting() noexcept { return queue_.FirstLevel(); }
   std::uint64_t waiting_at(std::uint32_t level) const noexcept { return tallies_[level].waiting; }
   // How long attempts ran, and how long tasks waited to be sent; by the worker's word.
   Histogram& runs() noexcept { return runs_; }
@@ -198,6 +204,8 @@ class Dispatcher {
   Connection* Get(std::uint32_t handle) const noexcept;
   void MarkDirty(Connection& connection) noexcept;
 
+  template <class Decode>
+  Fault Decoded(Connection& connection, Decode&& decode) noexcept;
   Fault OnFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept;
   Fault OnHello(Connection& connection, ByteSpan body) noexcept;
   Fault OnDone(Connection& connection, ByteSpan body) noexcept;
@@ -285,8 +293,9 @@ class Dispatcher {
   const DispatcherOptions options_;
   Submission foreign_policy_;
   std::uint64_t now_us_ = 0;
-  std::uint64_t stuck_due_us_ = 0;  // when RecallStuck is due; 0 while nothing is watched
-  std::uint64_t heard_ = 0;         // chunks received
+  FrameDecoder* receiving_ = nullptr;  // whose frame is being looked at
+  std::uint64_t stuck_due_us_ = 0;     // when RecallStuck is due; 0 while nothing is watched
+  std::uint64_t heard_ = 0;            // chunks received
   std::size_t inbox_mark_;
   std::size_t returned_count_ = 0;
   std::uint64_t tombstones_ = 0;

@@ -6,17 +6,35 @@
 
 namespace bosun {
 
+template <class Decode>
+Fault Dispatcher::Decoded(Connection& connection, Decode&& decode) noexcept {
+  connection.stuck = false;
+  connection.heard = ++heard_;
+  Fault fault = Fault::kNone;
+  receiving_ = &connection.decoder;
+  const DecodeResult result = decode([&](std::uint8_t type, ByteSpan body) {
+    fault = OnFrame(connection, type, body);
+    return fault == Fault::kNone;
+  });
+  receiving_ = nullptr;
+  return result == DecodeResult::kTooLarge ? Fault::kTooLarge : fault;
+}
+
 Fault Dispatcher::Receive(std::uint32_t handle, ByteSpan bytes) noexcept {
   Connection* connection = Get(handle);
   if (connection == nullptr) return Fault::kStaleConnection;
-  connection->stuck = false;
-  connection->heard = ++heard_;
-  Fault fault = Fault::kNone;
-  const DecodeResult result = connection->decoder.Push(bytes, [&](std::uint8_t type, ByteSpan body) {
-    fault = OnFrame(*connection, type, body);
-    return fault == Fault::kNone;
-  });
-  return result == DecodeResult::kTooLarge ? Fault::kTooLarge : fault;
+  return Decoded(*connection, [&](auto&& sink) { return connection->decoder.Push(bytes, sink); });
+}
+
+std::span<std::uint8_t> Dispatcher::Wanted(std::uint32_t handle) noexcept {
+  Connection* connection = Get(handle);
+  return connection == nullptr ? std::span<std::uint8_t>() : connection->decoder.Wanted();
+}
+
+Fault Dispatcher::ReceiveWanted(std::uint32_t handle, std::size_t count) noexcept {
+  Connection* connection = Get(handle);
+  if (connection == nullptr) return Fault::kStaleConnection;
+  return Decoded(*connection, [&](auto&& sink) { return connection->decoder.Filled(count, sink); });
 }
 
 Fault Dispatcher::OnFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept {

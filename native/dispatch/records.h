@@ -4,6 +4,7 @@
 // nothing behind. The owner drains many records by one call.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -57,13 +58,46 @@ class RecordQueue {
     block.Append(payload);
     ++count_;
     ++appended_;
+    // What is no result is something that the owner has to see to, at once.
+    const auto kind = static_cast<std::uint8_t>(static_cast<std::uint8_t>(record.kind) & ~kAttached);
+    const bool is_result = kind == static_cast<std::uint8_t>(RecordKind::kValue);
+    most_urgent_ = std::min(most_urgent_, is_result ? static_cast<std::uint8_t>(record.level & 0x7F) : std::uint8_t{0});
     bytes_ += sizeof record + payload.size();
   }
+
+  // A long payload, from `offset` of its memory on, which is handed over to whoever calls TakeAttached when he has read
+  // the record; that has a flag and no payload itself.
+  void AppendAttached(Record record, Bytes&& memory, std::size_t offset) noexcept {
+    record.kind = static_cast<RecordKind>(static_cast<std::uint8_t>(record.kind) | kAttached);
+    Append(record, {});
+    bytes_ += memory.size();
+    attached_.push_back({std::move(memory), offset});
+  }
+
+  struct Attachment {
+    Bytes memory;
+    std::size_t offset = 0;
+  };
+
+  // The payload of the first record with one that has not been taken.
+  Attachment TakeAttached() noexcept {
+    if (attached_.empty()) return {};
+    Attachment first = std::move(attached_.front());
+    attached_.pop_front();
+    bytes_ -= first.memory.size();
+    return first;
+  }
+
+  // Shorter payloads are copied.
+  static constexpr std::size_t kLong = 32 << 10;
 
   std::size_t count() const noexcept { return count_; }
   std::size_t bytes() const noexcept { return bytes_; }
   // Ever.
   std::uint64_t appended() const noexcept { return appended_; }
+  // The level of the most urgent one since this was last reset; of those that concern no task, 0.
+  std::uint8_t most_urgent() const noexcept { return most_urgent_; }
+  void ResetMostUrgent() noexcept { most_urgent_ = 0xFF; }
 
   // Moves whole records into `target`; returns the bytes written. 0 with records left means that the first one needs
   // NextSize() bytes.
@@ -92,17 +126,21 @@ class RecordQueue {
 
   void Clear() noexcept {
     blocks_.clear();
+    attached_.clear();
     read_ = count_ = bytes_ = 0;
   }
 
  private:
   static constexpr std::size_t kBlock = 64 << 10;
+  static constexpr std::uint8_t kAttached = 0x80;
 
   std::deque<Bytes> blocks_;
+  std::deque<Attachment> attached_;
   std::size_t read_ = 0;  // in the first block
   std::size_t count_ = 0;
   std::size_t bytes_ = 0;
   std::uint64_t appended_ = 0;
+  std::uint8_t most_urgent_ = 0xFF;
 };
 
 }  // namespace bosun

@@ -90,7 +90,10 @@ void Channel::Write(Output& output) noexcept {
 void Channel::Read() noexcept {
   std::size_t left = kMaxRead;
   while (open_ && left > 0) {
-    const ssize_t length = ::recv(socket_.get(), memory_.data(), memory_.size(), MSG_DONTWAIT);
+    std::span<std::uint8_t> target = owner_.Wanted(connection_);
+    const bool is_wanted = !target.empty();
+    if (!is_wanted) target = memory_;
+    const ssize_t length = ::recv(socket_.get(), target.data(), target.size(), MSG_DONTWAIT);
     if (length < 0 && errno == EINTR) continue;
     if (length < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return;
     if (length <= 0) {
@@ -99,8 +102,12 @@ void Channel::Read() noexcept {
     }
     const auto got = static_cast<std::size_t>(length);
     left -= std::min(left, got);
-    const bool last = got < memory_.size();
-    owner_.OnBytes(connection_, memory_.first(got));
+    const bool last = got < target.size();
+    if (is_wanted) {
+      owner_.OnWanted(connection_, got);
+    } else {
+      owner_.OnBytes(connection_, target.first(got));
+    }
     // The loop says so if there is more.
     if (last) return;
   }

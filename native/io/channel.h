@@ -18,6 +18,9 @@ namespace bosun {
 class ChannelOwner {
  public:
   virtual void OnBytes(std::uint32_t connection, ByteSpan bytes) = 0;
+  // Where they are to be read to instead, and that so many are there; empty for the memory of all.
+  virtual std::span<std::uint8_t> Wanted(std::uint32_t connection) = 0;
+  virtual void OnWanted(std::uint32_t connection, std::size_t count) = 0;
   // The other end is closed, and everything that it had sent has been read.
   virtual void OnEnd(std::uint32_t connection) = 0;
   // There is room again.

@@ -26,11 +26,12 @@ constexpr std::size_t kMemory = 256 << 10;
 constexpr int kRounds = 8;
 
 // How often the I/O thread looks whether the owner comes by, while tasks are in flight: seldom while nothing happens.
-constexpr std::chrono::milliseconds kFirstLook{4};
+constexpr std::chrono::milliseconds kFirstLook{1};
 constexpr std::chrono::milliseconds kLastLook{32};
 
-// An owner that is merely late for its timers is not blocked.
-constexpr std::uint64_t kLateUs = 2000;
+// While tasks wait, their callers are told of results in batches: each time that the owner is woken costs a core, which
+// a worker could use, some tens of microseconds.
+constexpr std::uint64_t kCompanyUs = 500;
 
 // Behind a burst, before its memory is given back: the next one may need it.
 constexpr std::uint64_t kQuietUs = 50'000;
@@ -138,7 +139,14 @@ void Driver::EndConnection(std::uint32_t connection, Fault fault) noexcept {
 }
 
 void Driver::OnBytes(std::uint32_t connection, ByteSpan bytes) {
-  const Fault fault = dispatcher_.Receive(connection, bytes);
+  OnFault(connection, dispatcher_.Receive(connection, bytes));
+}
+
+void Driver::OnWanted(std::uint32_t connection, std::size_t count) {
+  OnFault(connection, dispatcher_.ReceiveWanted(connection, count));
+}
+
+void Driver::OnFault(std::uint32_t connection, Fault fault) {
   if (fault != Fault::kNone && fault != Fault::kStaleConnection) EndConnection(connection, fault);
 }
 
@@ -206,22 +214,25 @@ bool Driver::AdvanceAsOwner() noexcept {
     watching_ = true;
     sleep_.notify_one();
   }
-  if (mode_ == Mode::kBacklog) {
-    const std::uint64_t due = dispatcher_.next_due();
-    if (changed_ || (due != 0 && due < thread_due_us_)) Kick();
+  const std::uint64_t due = dispatcher_.next_due();
+  const bool too_late = due != 0 && due < thread_due_us_;
+  if (mode_ == Mode::kDirect) {
+    if (too_late) sleep_.notify_one();
+    return true;
   }
-  return mode_ == Mode::kDirect;
+  if (changed_ || too_late) Kick();
+  return false;
 }
 
 Driver::News Driver::Now() noexcept {
   const Counts& counts = dispatcher_.counts();
-  return {dispatcher_.completions().appended() + dispatcher_.inbox().appended(), counts.Left(), counts.waiting,
+  return {dispatcher_.completions().appended(), dispatcher_.inbox().appended(), counts.Left(), counts.waiting,
           counts.fresh};
 }
 
 bool Driver::HasNews() noexcept {
   const News now = Now();
-  if (now.records != seen_.records || !foreign_.empty()) return true;
+  if (now.records != seen_.records || now.inbox != seen_.inbox || !foreign_.empty()) return true;
   // Tasks that nobody waits for leave no record: but that the last has ended is one, that some wait (for a worker that
   // has yet to be started), and that the queue has room.
   return (now.left == 0 && seen_.left > 0) || (now.waiting > 0 && seen_.waiting == 0) ||
@@ -238,6 +249,14 @@ void Driver::Kick() noexcept {
 
 void Driver::Notify() noexcept {
   if (!std::exchange(notified_, true)) wake_(context_);
+}
+
+std::uint64_t Driver::NotifyAt(std::uint64_t now_us) noexcept {
+  if (dispatcher_.counts().waiting == 0) return direct_ || HasNews() ? now_us : kNever;
+  if (!HasNews()) return kNever;
+  // What is more urgent than all that waits has somebody who waits for it; for the rest the workers are what limits.
+  const bool urgent = dispatcher_.completions().most_urgent() < dispatcher_.most_urgent_waiting();
+  return urgent ? now_us : notified_us_ + kCompanyUs;
 }
 
 void Driver::LockBehindOwner(std::unique_lock<std::mutex>& lock) noexcept {
@@ -270,11 +289,15 @@ void Driver::Trim(std::unique_lock<std::mutex>& lock) noexcept {
 void Driver::ServeBacklog(std::unique_lock<std::mutex>& lock) noexcept {
   RunLoop();
   Progress();
-  const bool may_leave = direct_ && dispatcher_.counts().waiting == 0;
-  if (may_leave || HasNews()) Notify();
   const std::uint64_t now = NowUs();
+  const std::uint64_t notify_at = notified_ ? kNever : NotifyAt(now);
+  if (notify_at <= now) {
+    notified_us_ = now;
+    Notify();
+  }
   thread_due_us_ = dispatcher_.next_due();
   if (thread_due_us_ == 0) thread_due_us_ = IsBurstOver() ? now + kQuietUs : kNever;
+  if (notify_at > now) thread_due_us_ = std::min(thread_due_us_, notify_at);
   if (changed_) thread_due_us_ = now;
   const std::uint64_t due = thread_due_us_;
   lock.unlock();
@@ -316,12 +339,23 @@ void Driver::Watch(std::unique_lock<std::mutex>& lock) noexcept {
   watching_ = true;
   look_ = turns == turns_seen_ ? std::min(2 * look_, kLastLook) : kFirstLook;
   turns_seen_ = turns;
-  sleep_.wait_for(lock, look_);
-  if (stop_ || mode_ != Mode::kDirect || owner_turns_ != turns) return;
+  const std::uint64_t now = NowUs();
   const std::uint64_t due = dispatcher_.next_due();
+  thread_due_us_ = now + static_cast<std::uint64_t>(std::chrono::microseconds(look_).count());
+  if (due != 0) thread_due_us_ = std::min(thread_due_us_, std::max(due, now));
+  sleep_.wait_for(lock, std::chrono::microseconds(thread_due_us_ - now));
+  thread_due_us_ = 0;
+  if (stop_ || mode_ != Mode::kDirect) return;
+  // A timer of the owner's loop may be milliseconds late.
+  const std::uint64_t due_now = dispatcher_.next_due();
+  if (due_now != 0 && due_now <= NowUs()) {
+    dispatcher_.set_now(NowUs());
+    Progress();
+    if (HasNews()) Notify();
+  }
+  if (owner_turns_ != turns) return;
   pollfd watched{backend_fd(), POLLIN, 0};
-  const bool has_work = ::poll(&watched, 1, 0) > 0 || (due != 0 && due + kLateUs < NowUs());
-  if (has_work) mode_ = Mode::kBacklog;
+  if (::poll(&watched, 1, 0) > 0) mode_ = Mode::kBacklog;
 }
 
 }  // namespace bosun

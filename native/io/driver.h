@@ -86,6 +86,12 @@ class Driver final : private ChannelOwner {
     void TakeNews() noexcept {
       driver_.seen_ = driver_.Now();
       driver_.notified_ = false;
+      driver_.dispatcher_.completions().ResetMostUrgent();
+    }
+    // The owner reads what is to be settled, and nothing else.
+    void TakeCompletions() noexcept {
+      driver_.seen_.records = driver_.Now().records;
+      driver_.dispatcher_.completions().ResetMostUrgent();
     }
     // The loop has to turn once more, soon.
     bool is_unfinished() const noexcept { return driver_.changed_; }
@@ -98,6 +104,9 @@ class Driver final : private ChannelOwner {
   enum class Mode : std::uint8_t { kDirect, kBacklog };
 
   void OnBytes(std::uint32_t connection, ByteSpan bytes) override;
+  std::span<std::uint8_t> Wanted(std::uint32_t connection) override { return dispatcher_.Wanted(connection); }
+  void OnWanted(std::uint32_t connection, std::size_t count) override;
+  void OnFault(std::uint32_t connection, Fault fault);
   void OnEnd(std::uint32_t connection) override;
   void OnRoom(std::uint32_t connection) override;
   void OnChange() override { changed_ = true; }
@@ -113,7 +122,8 @@ class Driver final : private ChannelOwner {
   bool AdvanceAsOwner() noexcept;
   // What the owner knows, or may know now.
   struct News {
-    std::uint64_t records = 0;
+    std::uint64_t records = 0;                       // for the owner to settle
+    std::uint64_t inbox = 0;                         // messages, for the reader
     std::uint64_t left = 0, waiting = 0, fresh = 0;  // tasks
   };
   News Now() noexcept;
@@ -130,6 +140,8 @@ class Driver final : private ChannelOwner {
   // After a burst: gives the memory of its tasks back to the system, without the turn.
   void Trim(std::unique_lock<std::mutex>& lock) noexcept;
   void Notify() noexcept;
+  // When the owner is to be told what is new: now, or a little later, together with what follows; kNever for nothing.
+  std::uint64_t NotifyAt(std::uint64_t now_us) noexcept;
   // Until something happens; false when nothing does for so long.
   bool Wait(std::uint64_t us, bool for_ever) noexcept;
 
@@ -165,6 +177,7 @@ class Driver final : private ChannelOwner {
   bool stop_ = false;
   bool watching_ = false;  // the I/O thread looks from time to time
   bool notified_ = false;
+  std::uint64_t notified_us_ = 0;
   News seen_;
   std::uint64_t peak_ = 0;  // of tasks that were left, since the last Trim
   std::uint64_t owner_turns_ = 0;

@@ -110,7 +110,7 @@ std::uint32_t WorkerLink::Done(std::uint32_t lane, DoneStatus status, ByteSpan p
   std::uint8_t* at = Store(Store(Store(fields, sequence), status), run_us);
   if (tag >= 0) *at++ = static_cast<std::uint8_t>(tag);
   const std::size_t held_bytes = Append(kDone, {fields, at}, payload, now);
-  if (run_us > kBatchedRunUs || held_ >= batch_ || held_bytes >= kFlushBytes) {
+  if (run_us > kBatchedRunUs || held_ >= batch_ || held_bytes >= kFlushBytes || now - held_since_us_ >= kHeldUs) {
     Flush();
     batch_ = std::min(2 * batch_, kMaxHeld);
   }
@@ -123,7 +123,7 @@ void WorkerLink::Send(std::uint8_t type, ByteSpan fields, ByteSpan payload) noex
 
 std::size_t WorkerLink::Append(std::uint8_t type, ByteSpan fields, ByteSpan payload, std::uint64_t now_us) noexcept {
   const std::size_t held_bytes = outlet_.Append(type, fields, payload, now_us);
-  ++held_;
+  if (held_++ == 0) held_since_us_ = now_us;
   // Whoever runs now may go on for long.
   if (running_ > 0) outlet_.Watch();
   return held_bytes;

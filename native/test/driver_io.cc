@@ -169,6 +169,7 @@ class Owner {
   Driver& driver() { return *driver_; }
   std::uint32_t ended() const { return ended_; }
   std::uint32_t closed() const { return closed_; }
+  std::uint32_t attached() const { return attached_; }
   std::vector<std::uint32_t>& connections() { return connections_; }
 
  private:
@@ -179,13 +180,22 @@ class Owner {
 
   std::uint32_t ReadRecords(Driver::Turn& turn) {
     std::uint32_t count = 0;
+    // With what is attached it is more than is drained.
     std::vector<std::uint8_t> memory(turn->completions().bytes());
-    turn->completions().Drain(memory);
+    memory.resize(turn->completions().Drain(memory));
     for (std::size_t at = 0; at < memory.size();) {
       Record record;
       std::memcpy(&record, &memory[at], sizeof record);
-      const ByteSpan payload(&memory[at + sizeof record], record.length);
+      ByteSpan payload(&memory[at + sizeof record], record.length);
       at += sizeof record + record.length;
+      RecordQueue::Attachment attachment;
+      if ((static_cast<std::uint8_t>(record.kind) & 0x80) != 0) {
+        record.kind = static_cast<RecordKind>(static_cast<std::uint8_t>(record.kind) & 0x7F);
+        attachment = turn->completions().TakeAttached();
+        payload = attachment.memory.span().subspan(attachment.offset);
+        CHECK(payload.size() >= RecordQueue::kLong);
+        ++attached_;
+      }
       switch (record.kind) {
         case RecordKind::kValue:
           CHECK(seen_.emplace(record.ticket, true).second);
@@ -219,6 +229,7 @@ class Owner {
   std::uint32_t tickets_ = 0;
   std::uint32_t ended_ = 0;
   std::uint32_t closed_ = 0;
+  std::uint32_t attached_ = 0;
 };
 
 std::uint32_t Scaled(double count) {
@@ -292,6 +303,7 @@ TEST(LongPayloadsAndShortOnes) {
     owner.Poll(0);
   }
   owner.Finish();
+  CHECK_EQ(owner.attached(), 40u);
 }
 
 TEST(ConnectionsThatEndInTheMiddle) {
