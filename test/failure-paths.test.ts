@@ -65,6 +65,16 @@ describe('a worker that says what cannot be decoded', () => {
     assert.equal(manager.stats().tasks.done, 1, 'by its word');
   });
 
+  test('as a failure, fails it too', LIMIT, async (t) => {
+    const manager = makeManager(t);
+    await assert.rejects(manager.run(target('writeBadPayload'), ['failure']), (error: WorkerException) => {
+      assert.deepEqual([error.code, error.taskId], ['ERR_BOSUN_TASK_FAILED', 1]);
+      assert.equal((error.cause as ProtocolError).code, 'ERR_BOSUN_PROTOCOL');
+      return true;
+    });
+    assert.equal(manager.stats().tasks.failed, 1);
+  });
+
   test('as a message, is thrown to the reader; the next one goes on behind it', LIMIT, async (t) => {
     const manager = makeManager(t);
     const controller = new AbortController();

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, test } from 'node:test';
+import { Packr } from 'msgpackr';
 import {
   type BosunError,
   DataCloneError,
@@ -38,6 +39,26 @@ async function rest(messages: AsyncIterableIterator<unknown>): Promise<unknown[]
 }
 
 describe('ProcessManager', () => {
+  test('two of them, and whoever else uses msgpackr in this process, do not disturb each other', async (t) => {
+    const managers = [makeManager(t), makeManager(t)];
+    const packr = new Packr();
+    const results: Promise<unknown>[] = [];
+    const kept: { readonly bytes: Buffer; readonly copy: Buffer }[] = [];
+    const value = (i: number) => ({ i, text: `${i}`.repeat(1 + (i % 40)) });
+    for (let i = 0; i < 2_000; i++) {
+      results.push((managers[i % 2] as ProcessManager).run(target('echo'), [value(i)]));
+      const bytes = packr.pack(value(i));
+      kept.push({ bytes, copy: Buffer.from(bytes) });
+      // Not everything takes the first tier.
+      if (i % 100 === 0) results.push((managers[0] as ProcessManager).run(target('echo'), [new Map([[i, value(i)]])]));
+    }
+    const expected = Array.from({ length: 2_000 }, (_, i) =>
+      i % 100 === 0 ? [value(i), new Map([[i, value(i)]])] : [value(i)],
+    ).flat();
+    assert.deepEqual(await Promise.all(results), expected);
+    assert.ok(kept.every(({ bytes, copy }) => bytes.equals(copy)));
+  });
+
   test('runs the most urgent first, first in first out inside a level (U1)', async (t) => {
     const manager = makeManager(t);
     const messages = await occupy(manager);

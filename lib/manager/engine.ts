@@ -4,11 +4,10 @@ import { type EventEmitter, setMaxListeners } from 'node:events';
 import { type BosunError, CancellationError, type LossDetails, ManagerClosedError } from '../errors.js';
 import { type NativeDispatcher, native } from '../native.js';
 import type { WorkerId } from '../task/context.js';
-import { decodeFailure } from '../wire/failure.js';
 import { announce, isAnnounced, listensToTasks } from './announce.js';
 import { ClosePolicy, type CloseReport } from './close.js';
 import type { ProcessManagerEvents } from './events.js';
-import { exitText, type Runner } from './failures.js';
+import { carriedFailure, exitText, type Runner } from './failures.js';
 import { Gateway } from './gateway.js';
 import { Inbox } from './inbox.js';
 import { Intake } from './intake.js';
@@ -323,8 +322,7 @@ export class Engine {
         break;
       case RECORD.START_FAILED: {
         const member = this.workers.find(record.worker);
-        if (member !== undefined)
-          member.startError = decodeFailure(record.bytes.subarray(record.start, record.end)).error;
+        if (member !== undefined) member.startError = carriedFailure(record).error;
         break;
       }
       case RECORD.CLOSED:

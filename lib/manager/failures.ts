@@ -7,6 +7,7 @@ import {
   type ExitDetails,
   type LossDetails,
   PoisonTaskError,
+  ProtocolError,
   TimeoutError,
   WorkerException,
   WorkerLostError,
@@ -51,7 +52,7 @@ export function failureOf(record: DispatchRecord, name: string | undefined, pid:
       });
     }
     default: {
-      const { name: taskName, error: cause } = decodeFailure(record.bytes.subarray(record.start, record.end));
+      const { name: taskName, error: cause } = carriedFailure(record);
       const message = `${title(taskId, taskName)} failed in ${where(worker, pid)}: ${describe(cause)}`;
       return new WorkerException(message, { cause, taskName, taskId, pid, attempts });
     }
@@ -86,7 +87,24 @@ export function lossOf(
 export function carriedName({ bytes, start, end, foreign }: DispatchRecord): string | undefined {
   // The bytes of another program are its own.
   if (foreign || start === end) return undefined;
-  return specName(decodePayload(bytes, start, end) as TaskSpec);
+  try {
+    return specName(decodePayload(bytes, start, end) as TaskSpec);
+  } catch {
+    // A worker of our own that writes what it should not: its tasks have no names.
+    return undefined;
+  }
+}
+
+/** What a worker says of a failure; what it cannot have said is the failure then. */
+export function carriedFailure({ bytes, start, end }: DispatchRecord): {
+  readonly name?: string;
+  readonly error: unknown;
+} {
+  try {
+    return decodeFailure(bytes.subarray(start, end));
+  } catch (cause) {
+    return { error: new ProtocolError('what a worker said of a failure cannot be decoded', { cause }) };
+  }
 }
 
 /** What a process ended with, for people. */
