@@ -1,6 +1,6 @@
 // Reads what the dispatcher tells: the layout of `Record` in native/dispatch/records.h.
 
-import { getU32 } from '../wire/byte-writer.js';
+import { getU32 } from '../wire/u32.js';
 
 /** As in native/dispatch/records.h. */
 export const RECORD = {

@@ -32,12 +32,13 @@ export class RunTargets {
   /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for what can be no target. */
   resolve(target: RunTarget): ResolvedTarget {
     if (typeof target !== 'string' && !(target instanceof URL)) return this.#resolveObject(target);
-    const key = typeof target === 'string' ? target : target.href;
-    let resolved = this.#known.get(key);
-    if (resolved === undefined) {
-      resolved = withPrefix(parseText(key));
-      this.#known.set(key, resolved);
-    }
+    const key = textOf(target);
+    return this.#known.get(key) ?? this.#remember(key, parseText(key));
+  }
+
+  #remember(key: string, reference: TargetReference): ResolvedTarget {
+    const resolved = withPrefix(reference);
+    this.#known.set(key, resolved);
     return resolved;
   }
 
@@ -49,11 +50,7 @@ export class RunTargets {
     }
     const reference = parse(target);
     const key = `${reference.module}#${encodeURIComponent(reference.exportName)}`;
-    let resolved = this.#known.get(key);
-    if (resolved === undefined) {
-      resolved = withPrefix(reference);
-      this.#known.set(key, resolved);
-    }
+    const resolved = this.#known.get(key) ?? this.#remember(key, reference);
     this.#last = target;
     this.#lastModule = textOf(target.module);
     this.#lastExport = target.export;

@@ -72,18 +72,16 @@ export class Settlement {
 
   /** A task ended by its worker's word, or was dropped. */
   end(record: DispatchRecord): void {
-    if (record.kind === RECORD.VALUE && this.#endPlainly(record)) return;
-    this.#settle(record, this.#outcome(record));
+    const outcome = this.#outcome(record);
+    if (!this.#settlePlainly(record.ticket, outcome)) this.#settle(record, outcome);
   }
 
   /** What most tasks do: it has a result, and only its caller wants to know. */
-  #endPlainly(record: DispatchRecord): boolean {
+  #settlePlainly(ticket: number, outcome: Outcome): boolean {
     const { submissions, events } = this.#parts;
-    const { ticket } = record;
-    if (ticket === NO_TICKET || this.#exits.size + this.#backoffs.size + this.#reasons.size > 0) return false;
+    if ('error' in outcome || ticket === NO_TICKET) return false;
+    if (this.#exits.size + this.#backoffs.size + this.#reasons.size > 0) return false;
     if (typeof submissions.waiterOf(ticket) !== 'function' || isAnnounced(events, 'task:done')) return false;
-    const outcome = this.#outcome(record);
-    if ('error' in outcome) return false;
     this.signals.unwatch(ticket);
     const resolve = submissions.take(ticket);
     if (typeof resolve === 'function') resolve(outcome.value);

@@ -4,9 +4,9 @@ import type { NativeDispatcher } from '../native.js';
 import { encodeSpec } from '../task/encode.js';
 import type { TaskPolicy } from '../task/policy.js';
 import type { TaskSpec } from '../task/spec.js';
-import { putU32 } from '../wire/byte-writer.js';
 import { checkFrameSize, TASK_FIELDS } from '../wire/frame.js';
 import { PayloadWriter } from '../wire/payload-writer.js';
+import { putU32 } from '../wire/u32.js';
 
 /** Who waits for a task. One per task, so a caller of `run` is its promise's resolver and no object around it. */
 export type Waiter = ((outcome: unknown) => void) | ScheduledWaiter;

@@ -4,7 +4,6 @@ import { ManagerClosedError } from '../errors.js';
 import { type NativeWorkerLink, native, WORKER_HEAD, WORKER_NO_TAG, WORKER_WAKE } from '../native.js';
 import { CloseRequest } from '../task/manager.js';
 import type { TaskPolicy } from '../task/policy.js';
-import { getU32, putU32 } from '../wire/byte-writer.js';
 import {
   checkFrameSize,
   DEFAULT_MAX_FRAME_BYTES,
@@ -14,6 +13,7 @@ import {
   TASK_FIELDS,
 } from '../wire/frame.js';
 import { BYTES_TAG, type ByteRange } from '../wire/payload.js';
+import { getU32, putU32 } from '../wire/u32.js';
 
 /** How a task ended, as in native/frame/frame.h. */
 export const DONE_STATUS = { VALUE: 0, ERROR: 1, CANCELLED: 2 } as const;

@@ -95,9 +95,9 @@ const table = new Uint32Array(3 * (Math.ceil(SLICE_BYTES / HEADER_BYTES) + 1));
 
 /**
  * Calls `take` for each frame that `chunk` completes; the body is `bytes` from `start` to `end`. A range costs less than a
- * view. What the worker's link and FrameDecoder have in common.
+ * view.
  */
-export function decodeChunk(
+function decodeChunk(
   decoder: NativeFrameDecoder,
   chunk: Uint8Array,
   take: (type: number, bytes: Uint8Array, start: number, end: number) => void,

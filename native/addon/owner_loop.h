@@ -14,14 +14,14 @@ namespace bosun {
 
 class OwnerLoop {
  public:
-  // `call(context)` is called on the thread of `env` when the descriptor is readable, `rung` when somebody has rung.
-  // Null when the loop refuses.
+  // `readable(context)` is called on the thread of `env` when the descriptor is, `rung(context)` when somebody has
+  // rung. Null when the loop refuses.
   static OwnerLoop* Open(napi_env env, int descriptor, void (*readable)(void*), void (*rung)(void*), void* context) {
     uv_loop_t* loop = nullptr;
     if (napi_get_uv_event_loop(env, &loop) != napi_ok) return nullptr;
     auto* self = new OwnerLoop(readable, rung, context);
     if (uv_async_init(loop, self->bell_, [](uv_async_t* handle) {
-          OwnerLoop* ears = Of(handle);
+          OwnerLoop* ears = OwnerOf<OwnerLoop>(handle);
           if (!ears->closed_) ears->rung_(ears->context_);
         }) != 0) {
       delete self;
@@ -47,7 +47,7 @@ class OwnerLoop {
       return;
     }
     uv_poll_start(poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
-      OwnerLoop* ears = Of(handle);
+      OwnerLoop* ears = OwnerOf<OwnerLoop>(handle);
       ears->readable_(ears->context_);
     });
   }
@@ -58,44 +58,34 @@ class OwnerLoop {
     done_ = done;
     argument_ = argument;
     const auto gone = [](uv_handle_t* handle) {
-      auto* self = static_cast<OwnerLoop*>(uv_handle_get_data(handle));
+      auto* self = OwnerOf<OwnerLoop>(handle);
       if (--self->open_ > 0) return;
       if (self->done_ != nullptr) self->done_(self->argument_);
       delete self;
     };
     // A handle that libuv knows has this as its data.
-    for (uv_handle_t* handle : {Base(bell_), Base(poll_)}) {
+    for (uv_handle_t* handle : {BaseOf(bell_), BaseOf(poll_)}) {
       if (uv_handle_get_data(handle) != nullptr) uv_close(handle, gone);
     }
   }
 
  private:
   OwnerLoop(void (*readable)(void*), void (*rung)(void*), void* context)
-      : bell_(static_cast<uv_async_t*>(std::calloc(1, uv_handle_size(UV_ASYNC)))),
-        poll_(static_cast<uv_poll_t*>(std::calloc(1, uv_handle_size(UV_POLL)))),
+      : bell_(NewHandle<uv_async_t>(UV_ASYNC)),
+        poll_(NewHandle<uv_poll_t>(UV_POLL)),
         readable_(readable),
         rung_(rung),
-        context_(context) {
-    if (bell_ == nullptr || poll_ == nullptr) std::abort();
-  }
+        context_(context) {}
   ~OwnerLoop() {
     std::free(bell_);
     std::free(poll_);
   }
 
-  template <class T>
-  static uv_handle_t* Base(T* handle) noexcept {
-    return reinterpret_cast<uv_handle_t*>(handle);
-  }
-  template <class T>
-  static OwnerLoop* Of(T* handle) noexcept {
-    return static_cast<OwnerLoop*>(uv_handle_get_data(Base(handle)));
-  }
   // It does not keep the process up: what waits for tasks does.
   template <class T>
   void Init(T* handle) noexcept {
-    uv_handle_set_data(Base(handle), this);
-    uv_unref(Base(handle));
+    uv_handle_set_data(BaseOf(handle), this);
+    uv_unref(BaseOf(handle));
     ++open_;
   }
 

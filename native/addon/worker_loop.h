@@ -15,6 +15,7 @@
 #include <optional>
 #include <utility>
 
+#include "io/uv_handle.h"
 #include "process/clock.h"
 #include "process/worker_link.h"
 
@@ -41,9 +42,9 @@ class WorkerLoop {
   WorkerLoop(uv_loop_t* loop, UniqueFd socket, SharedPage page, Listener& listener) noexcept
       : loop_(loop), listener_(listener) {
     link_.emplace(std::move(socket), std::move(page));
-    poll_ = New<uv_poll_t>(UV_POLL);
-    prepare_ = New<uv_prepare_t>(UV_PREPARE);
-    idle_ = New<uv_idle_t>(UV_IDLE);
+    poll_ = NewHandle<uv_poll_t>(UV_POLL);
+    prepare_ = NewHandle<uv_prepare_t>(UV_PREPARE);
+    idle_ = NewHandle<uv_idle_t>(UV_IDLE);
   }
   WorkerLoop(const WorkerLoop&) = delete;
   WorkerLoop& operator=(const WorkerLoop&) = delete;
@@ -54,10 +55,10 @@ class WorkerLoop {
     uv_prepare_init(loop_, prepare_);
     uv_idle_init(loop_, idle_);
     for (uv_handle_t* handle : Others()) uv_unref(handle);
-    uv_handle_set_data(Handle(poll_), this);
-    uv_handle_set_data(Handle(prepare_), this);
-    uv_handle_set_data(Handle(idle_), this);
-    uv_prepare_start(prepare_, [](uv_prepare_t* handle) { From(Handle(handle)).OnPrepare(); });
+    uv_handle_set_data(BaseOf(poll_), this);
+    uv_handle_set_data(BaseOf(prepare_), this);
+    uv_handle_set_data(BaseOf(idle_), this);
+    uv_prepare_start(prepare_, [](uv_prepare_t* handle) { OwnerOf<WorkerLoop>(handle)->OnPrepare(); });
     Watch();
     return is_polled_;
   }
@@ -72,14 +73,14 @@ class WorkerLoop {
     if (!link_ || is_closing_) return;
     is_closing_ = true;
     const uv_close_cb closed = [](uv_handle_t* handle) {
-      WorkerLoop& self = From(handle);
+      WorkerLoop& self = *OwnerOf<WorkerLoop>(handle);
       std::free(handle);
       if (--self.open_ == 0) self.listener_.Closed();
     };
     open_ = 2;
     if (is_polled_) {
       ++open_;
-      uv_close(Handle(poll_), closed);
+      uv_close(BaseOf(poll_), closed);
     } else {
       std::free(poll_);
     }
@@ -91,20 +92,7 @@ class WorkerLoop {
  private:
   static constexpr std::uint64_t kStayUs = 1000;
 
-  template <class T>
-  static T* New(uv_handle_type type) noexcept {
-    void* memory = std::malloc(uv_handle_size(type));
-    if (memory == nullptr) std::abort();
-    return static_cast<T*>(memory);
-  }
-  template <class T>
-  static uv_handle_t* Handle(T* handle) noexcept {
-    return reinterpret_cast<uv_handle_t*>(handle);
-  }
-  static WorkerLoop& From(uv_handle_t* handle) noexcept {
-    return *static_cast<WorkerLoop*>(uv_handle_get_data(handle));
-  }
-  std::array<uv_handle_t*, 2> Others() const noexcept { return {Handle(prepare_), Handle(idle_)}; }
+  std::array<uv_handle_t*, 2> Others() const noexcept { return {BaseOf(prepare_), BaseOf(idle_)}; }
 
   // For what is of interest now; libuv forgets it only when it is told so.
   void Watch() noexcept {
@@ -115,8 +103,9 @@ class WorkerLoop {
       uv_poll_stop(poll_);
       return;
     }
-    uv_poll_start(poll_, events,
-                  [](uv_poll_t* handle, int, int events) { From(Handle(handle)).OnPoll((events & UV_WRITABLE) != 0); });
+    uv_poll_start(poll_, events, [](uv_poll_t* handle, int, int events) {
+      OwnerOf<WorkerLoop>(handle)->OnPoll((events & UV_WRITABLE) != 0);
+    });
   }
 
   void OnPoll(bool is_writable) noexcept {
@@ -134,7 +123,7 @@ class WorkerLoop {
   }
 
   void OnPrepare() noexcept {
-    if (uv_is_active(Handle(idle_)) != 0) uv_idle_stop(idle_);
+    if (uv_is_active(BaseOf(idle_)) != 0) uv_idle_stop(idle_);
     link_->Flush();
     Watch();
     if (!link_->answered()) return;
@@ -154,9 +143,9 @@ class WorkerLoop {
   // Nothing but this link could give the loop something to do.
   bool IsQuiet() noexcept {
     if (!is_polled_) return false;
-    uv_unref(Handle(poll_));
+    uv_unref(BaseOf(poll_));
     const bool is_alive = uv_loop_alive(loop_) != 0;
-    uv_ref(Handle(poll_));
+    uv_ref(BaseOf(poll_));
     return !is_alive;
   }
 

@@ -1,10 +1,10 @@
 #include "io/channel.h"
 
-#include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <cerrno>
+
+#include "process/send.h"
 
 namespace bosun {
 
@@ -32,7 +32,7 @@ Channel::~Channel() {
 void Channel::Watch() noexcept {
   const int events = UV_READABLE | (full_ ? UV_WRITABLE : 0);
   uv_poll_start(poll_.get(), events, [](uv_poll_t* handle, int status, int ready) {
-    auto* self = static_cast<Channel*>(uv_handle_get_data(reinterpret_cast<uv_handle_t*>(handle)));
+    auto* self = OwnerOf<Channel>(handle);
     if ((ready & UV_WRITABLE) != 0 && self->full_) {
       self->full_ = false;
       self->Watch();
@@ -63,25 +63,20 @@ void Channel::Write(Output& output) noexcept {
     std::size_t offered = 0;
     output.Visit([&](ByteSpan bytes) {
       const std::size_t length = std::min(bytes.size(), left - offered);
-      parts[count++] = {const_cast<std::uint8_t*>(bytes.data()), length};
+      parts[count++] = PartOf(bytes.first(length));
       offered += length;
       return count < kParts && offered < left;
     });
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = count;
-    const ssize_t written = ::sendmsg(socket_.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (written >= 0) {
-      output.Consume(static_cast<std::size_t>(written));
-      left -= static_cast<std::size_t>(written);
-      if (static_cast<std::size_t>(written) == offered) continue;
-    } else if (errno == EINTR) {
-      continue;
-    } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
+    const ssize_t result = SendSome(socket_.get(), {parts, count});
+    if (result < 0) {
       broken_ = true;
       output.Clear();
       return;
     }
+    const auto written = static_cast<std::size_t>(result);
+    output.Consume(written);
+    left -= written;
+    if (written == offered) continue;
     full_ = true;
     Watch();
   }

@@ -2,8 +2,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 
 #if defined(__GLIBC__)
 #include <malloc.h>
@@ -15,6 +13,7 @@
 #include <utility>
 
 #include "process/clock.h"
+#include "process/quiet_thread.h"
 
 namespace bosun {
 namespace {
@@ -69,12 +68,7 @@ Driver::Driver(const DispatcherOptions& options, bool direct, void (*wake)(void*
 }
 
 void Driver::Start() noexcept {
-  sigset_t all, before;
-  ::sigfillset(&all);
-  // Signals are for the threads of Node.
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  thread_ = std::thread([this] { Run(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  thread_ = StartQuietThread([this] { Run(); });
 }
 
 void Driver::Stop() noexcept {

@@ -58,7 +58,6 @@ class Driver final : private ChannelOwner {
     Turn& operator=(const Turn&) = delete;
     ~Turn() { driver_.turn_.unlock(); }
 
-    Dispatcher& dispatcher() noexcept { return driver_.dispatcher_; }
     Dispatcher* operator->() noexcept { return &driver_.dispatcher_; }
     // Drives a connection over its socket from now on. False when the system refuses.
     bool Attach(std::uint32_t connection, UniqueFd socket) noexcept {

@@ -4,8 +4,6 @@
 // Who: one thread; the destructor may start another, which sleeps until the children have ended. POSIX only.
 #pragma once
 
-#include <pthread.h>
-#include <signal.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -13,9 +11,10 @@
 #include <set>
 #include <string>
 #include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
+
+#include "process/quiet_thread.h"
 
 namespace bosun {
 
@@ -30,17 +29,12 @@ class Leftovers {
       std::filesystem::remove_all(path, ignored);
     }
     if (pids_.empty()) return;
-    sigset_t all, before;
-    ::sigfillset(&all);
-    // Signals are for the threads of Node.
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread([pids = std::vector<pid_t>(pids_.begin(), pids_.end())] {
+    StartQuietThread([pids = std::vector<pid_t>(pids_.begin(), pids_.end())] {
       for (const pid_t pid : pids) {
         while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
         }
       }
     }).detach();
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   }
 
   // Until Forget: nobody else waits for the child then. It is not ended by this.

@@ -1,53 +1,18 @@
 #include "process/outlet.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 
 #include "frame/frame.h"
 #include "process/clock.h"
+#include "process/quiet_thread.h"
+#include "process/send.h"
 
 namespace bosun {
-namespace {
-
-#if defined(MSG_NOSIGNAL)
-constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
-#else
-// Node ignores SIGPIPE.
-constexpr int kSendFlags = MSG_DONTWAIT;
-#endif
-
-// The bytes written; 0: no room; -1: the reader is gone.
-ssize_t SendSome(int fd, ByteSpan first, ByteSpan second) noexcept {
-  // sendmsg does not write to what iovec cannot call const.
-  iovec parts[2] = {{const_cast<std::uint8_t*>(first.data()), first.size()},
-                    {const_cast<std::uint8_t*>(second.data()), second.size()}};
-  msghdr message{};
-  message.msg_iov = parts;
-  message.msg_iovlen = second.empty() ? 1 : 2;
-  for (;;) {
-    const ssize_t written = ::sendmsg(fd, &message, kSendFlags);
-    if (written > 0) return written;
-    if (written < 0 && errno == EINTR) continue;
-    return written < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : -1;
-  }
-}
-
-}  // namespace
-
 Outlet::Outlet(int fd) noexcept : fd_(fd) {
-  sigset_t all, before;
-  ::sigfillset(&all);
-  // Signals are for the threads of Node.
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  flusher_ = std::thread([this] { Run(); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  flusher_ = StartQuietThread([this] { Run(); });
 }
 
 Outlet::~Outlet() {
@@ -107,7 +72,8 @@ bool Outlet::FlushFully(int patience_ms) noexcept {
 // True when nothing is left to be written.
 bool Outlet::Write() noexcept {
   while (pending() > 0) {
-    const ssize_t written = SendSome(fd_, bytes_.span().subspan(head_), {});
+    iovec parts[] = {PartOf(bytes_.span().subspan(head_))};
+    const ssize_t written = SendSome(fd_, parts);
     if (written == 0) return false;
     Advance(written < 0 ? pending() : static_cast<std::size_t>(written));
     is_broken_ = written < 0;
@@ -119,7 +85,8 @@ bool Outlet::Write() noexcept {
 std::size_t Outlet::WriteBehindPending(ByteSpan payload) noexcept {
   std::size_t taken = 0;
   while (taken < payload.size()) {
-    const ssize_t written = SendSome(fd_, bytes_.span().subspan(head_), payload.subspan(taken));
+    iovec parts[] = {PartOf(bytes_.span().subspan(head_)), PartOf(payload.subspan(taken))};
+    const ssize_t written = SendSome(fd_, parts);
     if (written == 0) break;
     is_broken_ = written < 0;
     if (is_broken_) return payload.size();

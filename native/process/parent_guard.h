@@ -11,15 +11,14 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <memory>
-#include <thread>
 
+#include "process/quiet_thread.h"
 #include "process/shared_page.h"
 
 namespace bosun {
@@ -31,12 +30,7 @@ class ParentGuard {
     // So that one signal reaches what this process starts as well, and a Ctrl-C in the terminal does not.
     ::setpgid(0, 0);
     state_->lifeline = UniqueFd(::fcntl(lifeline, F_DUPFD_CLOEXEC, 3));
-    sigset_t all, before;
-    ::sigfillset(&all);
-    // Signals are for the threads of Node.
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread([state = state_] { Watch(*state); }).detach();
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    StartQuietThread([state = state_] { Watch(*state); }).detach();
   }
   ParentGuard(const ParentGuard&) = delete;
   ParentGuard& operator=(const ParentGuard&) = delete;

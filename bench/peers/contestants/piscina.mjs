@@ -1,5 +1,5 @@
 import { FixedQueue, Piscina } from 'piscina';
-import { TwoLevels } from './two-levels.mjs';
+import { callsOf, TwoLevels } from './two-levels.mjs';
 
 const { queueOptionsSymbol } = Piscina;
 
@@ -12,10 +12,5 @@ export async function start(workers, { concurrentTasksPerWorker, taskQueue, prio
     ...(taskQueue === 'FixedQueue' ? { taskQueue: new FixedQueue() } : {}),
     ...(priorities ? { taskQueue: new TwoLevels((task) => task[queueOptionsSymbol]?.urgent === true) } : {}),
   });
-  const urgent = { [queueOptionsSymbol]: { urgent: true } };
-  return {
-    call: (name, input) => pool.run(input, { name }),
-    callUrgent: (name, input) => pool.run(Object.assign(input, urgent), { name }),
-    end: () => pool.destroy(),
-  };
+  return callsOf(pool, queueOptionsSymbol);
 }

@@ -1,5 +1,5 @@
 import { Tinypool } from 'tinypool';
-import { TwoLevels } from './two-levels.mjs';
+import { callsOf, TwoLevels } from './two-levels.mjs';
 
 const { queueOptionsSymbol } = Tinypool;
 
@@ -14,10 +14,5 @@ export async function start(workers, { runtime, buffers, priorities }) {
     ...(buffers ? { serialization: 'advanced' } : {}),
     ...(priorities ? { taskQueue: new TwoLevels((task) => task[queueOptionsSymbol]?.urgent === true) } : {}),
   });
-  const urgent = { [queueOptionsSymbol]: { urgent: true } };
-  return {
-    call: (name, input) => pool.run(input, { name }),
-    callUrgent: (name, input) => pool.run(Object.assign(input, urgent), { name }),
-    end: () => pool.destroy(),
-  };
+  return callsOf(pool, queueOptionsSymbol);
 }

@@ -49,3 +49,13 @@ class Level {
     return item;
   }
 }
+
+/** What piscina and its child tinypool have in common: how they are called, and how urgently. */
+export function callsOf(pool, queueOptionsSymbol) {
+  const urgent = { [queueOptionsSymbol]: { urgent: true } };
+  return {
+    call: (name, input) => pool.run(input, { name }),
+    callUrgent: (name, input) => pool.run(Object.assign(input, urgent), { name }),
+    end: () => pool.destroy(),
+  };
+}

@@ -1,0 +1,24 @@
+// Threads of our own inside a Node.js process.
+#pragma once
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <thread>
+#include <utility>
+
+namespace bosun {
+
+// Starts a thread that gets no signals: they are for the threads of Node.
+template <class Body>
+std::thread StartQuietThread(Body&& body) {
+  sigset_t all, before;
+  ::sigfillset(&all);
+  // A thread begins with the mask of the one that starts it.
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread thread(std::forward<Body>(body));
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return thread;
+}
+
+}  // namespace bosun
