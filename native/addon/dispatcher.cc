@@ -103,10 +103,9 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     {
       Driver::Turn turn(wrap->driver_);
       turn.Serve();
-      if (!turn.HasNews()) {
-        wrap->ears_->Watch(turn.Advance());
-        return;
-      }
+      if (!turn.HasNews()) wrap->ears_->Watch(turn.Advance());
+      // Which may have done what was due.
+      if (!turn.HasNews()) return;
     }
     wrap->Wake();
   }
