@@ -5,8 +5,7 @@ import { deserialize, serialize } from 'node:v8';
 import { Packr } from 'msgpackr';
 import { Bench } from 'tinybench';
 import { encodeFrame, FrameDecoder } from '../lib/index.js';
-import { native } from '../lib/native.js';
-import { decodePayload, encodePayload } from '../lib/wire/payload.js';
+import { decodePayload, encodePayload, native } from '../lib/internals.js';
 import { BucketQueue } from './bucket-queue.js';
 
 const ITEMS = 1000;

@@ -227,14 +227,16 @@ function load(): Native {
   const bindings = require('bindings') as Bindings;
   const root = packageRoot();
   const directory = process.env['BOSUN_NATIVE_DIR'];
-  const places: [root: string, ...folders: string[]][] = [
-    [root, 'build', 'Release'],
-    [root, 'prebuilds', platform()],
+  // Each is made when it is needed: to ask for the platform costs milliseconds.
+  const places: (() => [root: string, ...folders: string[]])[] = [
+    () => [root, 'build', 'Release'],
+    () => [root, 'prebuilds', platform()],
   ];
-  if (directory !== undefined) places.unshift([directory]);
+  if (directory !== undefined) places.unshift(() => [directory]);
   const causes: Error[] = [];
   // One call for each place: `bindings` stops at the first file that exists and does not load.
-  for (const [module_root, ...folders] of places) {
+  for (const place of places) {
+    const [module_root, ...folders] = place();
     try {
       return bindings({ bindings: BINARY, module_root, try: [['module_root', ...folders, 'bindings']] }) as Native;
     } catch (cause) {

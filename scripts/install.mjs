@@ -7,9 +7,9 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** True when the packed loader finds a binary that this Node.js accepts. A clone has no loader yet and always compiles. */
+/** True when the packed loader finds a binary that this Node.js accepts. A clone is not compiled yet and always compiles. */
 function prebuiltLoads() {
-  const loader = join(root, 'dist', 'lib', 'native.js');
+  const loader = join(root, 'dist', 'lib', 'index.js');
   if (!existsSync(loader) || existsSync(join(root, 'tsconfig.json'))) return false;
   // In a child: a binary for another libc may crash the process that tries it.
   const code = `await import(${JSON.stringify(pathToFileURL(loader).href)})`;

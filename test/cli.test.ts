@@ -7,8 +7,7 @@ import { join } from 'node:path';
 import { type Readable, Writable } from 'node:stream';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Flight, type Outcome } from '../lib/cli/flight.js';
-import { Output } from '../lib/cli/output.js';
+import { Flight, type Outcome, Output } from '../lib/internals.js';
 import { alive } from './fixtures/alive.js';
 
 const MAIN = fileURLToPath(new URL('../lib/cli/main.js', import.meta.url));

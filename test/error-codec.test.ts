@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { types } from 'node:util';
 import { MessageChannel } from 'node:worker_threads';
-import { decodeError } from '../lib/wire/error-codec.js';
+import { decodeError } from '../lib/internals.js';
 import { assertAlike, Point, roundTrip, roundTripError } from './fixtures/payload-values.js';
 
 class HttpError extends Error {

@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { native } from '../lib/native.js';
+import { native } from '../lib/internals.js';
 import type { ThreadData } from './fixtures/native-thread.js';
 
 const THREAD = new URL('./fixtures/native-thread.js', import.meta.url);
@@ -239,8 +239,8 @@ describe('an idle manager', () => {
 
 describe('the loader', () => {
   const PRINT = `try {
-    const { native } = await import(process.argv[1]);
-    console.log(JSON.stringify({ queue: native.queueOpen(1) > 0 }));
+    const { FrameDecoder } = await import(process.argv[1]);
+    console.log(JSON.stringify({ decoder: typeof new FrameDecoder() }));
   } catch ({ name, code, message, cause }) {
     console.log(JSON.stringify({ name, code, message, causes: cause.errors.length }));
   }`;
@@ -256,7 +256,7 @@ describe('the loader', () => {
   }
 
   const load = async (t: TestContext, directory: string, env?: NodeJS.ProcessEnv) => {
-    const file = join(directory, 'dist/lib/native.js');
+    const file = join(directory, 'dist/lib/index.js');
     const { code, stdout, stderr } = await run(t, ['--input-type=module', '-e', PRINT, file], env);
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     return JSON.parse(stdout);
@@ -275,7 +275,7 @@ describe('the loader', () => {
   test('looks into BOSUN_NATIVE_DIR first', async (t) => {
     const directory = await packageWithoutBinary(t);
     const elsewhere = join(ROOT, 'build/Release');
-    assert.deepEqual(await load(t, directory, { BOSUN_NATIVE_DIR: elsewhere }), { queue: true });
+    assert.deepEqual(await load(t, directory, { BOSUN_NATIVE_DIR: elsewhere }), { decoder: 'object' });
     const { message, causes } = await load(t, directory, { BOSUN_NATIVE_DIR: join(directory, 'nowhere') });
     assert.equal(causes, 3);
     assert.ok(message.includes(join(directory, 'nowhere/bosun.node')), message);

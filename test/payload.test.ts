@@ -3,8 +3,14 @@ import { describe, test } from 'node:test';
 import { Script } from 'node:vm';
 import { MessageChannel } from 'node:worker_threads';
 import fc from 'fast-check';
-import { argumentsOffset } from '../lib/runtime/known-targets.js';
-import { decodePart, decodePayload, encodePayload, encodeRange, isLongBuffer } from '../lib/wire/payload.js';
+import {
+  decodePart,
+  decodePayload,
+  detailsOffset,
+  encodePayload,
+  encodeRange,
+  isLongBuffer,
+} from '../lib/internals.js';
 import { anyValue, assertAlike, knots, Point, roundTrip, roundTripError, tieKnots } from './fixtures/payload-values.js';
 
 describe('payload', () => {
@@ -320,21 +326,23 @@ describe('payload', () => {
     assert.ok(!isLongBuffer(Buffer.from(new SharedArrayBuffer(70_000))));
   });
 
-  test('the arguments of an encoded function are where they are said to be', () => {
+  test('the arguments of an encoded function, or fields, are where they are said to be', () => {
     const args = [{ i: 1, s: 'x' }, null];
     for (const length of [1, 31, 32, 200, 255]) {
       const spec = ['f', '', 'u'.repeat(length), 'name', args];
       const bytes = Buffer.from(encodePayload(spec));
-      assert.deepEqual(decodePart(bytes, argumentsOffset(bytes), bytes.length), args);
+      assert.deepEqual(decodePart(bytes, detailsOffset(bytes), bytes.length), args);
     }
+    const task = Buffer.from(encodePayload(['c', '', 'u', 'n', { a: 1 }]));
+    assert.deepEqual(decodePart(task, detailsOffset(task), task.length), { a: 1 });
     const others = [
       ['f', '', 'u'.repeat(256), 'n', []],
-      ['c', '', 'u', 'n', {}],
+      ['c', '', 'u', 'n', {}, {}],
       ['s', '', []],
       ['f', '', 'u'],
       'f',
       [],
     ];
-    for (const other of others) assert.equal(argumentsOffset(Buffer.from(encodePayload(other))), -1);
+    for (const other of others) assert.equal(detailsOffset(Buffer.from(encodePayload(other))), -1);
   });
 });

@@ -21,7 +21,15 @@ import {
   WorkerException,
 } from '../lib/index.js';
 import { makeManager } from './fixtures/scene.js';
-import { Homeless, Impostor, makeUnexported, Renamed, Traveller, WithOptions } from './fixtures/task-kinds.js';
+import {
+  Homeless,
+  Impostor,
+  makeUnexported,
+  Numbered,
+  Renamed,
+  Traveller,
+  WithOptions,
+} from './fixtures/task-kinds.js';
 import { Boom, Hello, Say } from './fixtures/tasks.js';
 
 const KINDS = new URL('./fixtures/task-kinds.js', import.meta.url);
@@ -175,6 +183,18 @@ describe('a task that travels', () => {
       isTraveller: true,
       name: 'traveller x',
       contexts: true,
+    });
+  });
+
+  test('keeps its own fields behind others of its class', async (t) => {
+    const manager = makeManager(t, { workers: 1 });
+    for (const number of [1, 2, 3]) {
+      const report = await manager.schedule(new Numbered(number)).result;
+      assert.deepEqual(report, { number, name: 'Numbered', isNumbered: true, id: number });
+    }
+    await assert.rejects(manager.schedule(new Numbered(-4)).result, (error: WorkerException) => {
+      assert.deepEqual([error.taskName, (error.cause as Error).message], ['Numbered', 'Numbered -4']);
+      return true;
     });
   });
 

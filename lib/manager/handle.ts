@@ -47,7 +47,6 @@ export class ScheduledTask<R> extends AsyncResource implements TaskHandle<R>, Sc
       this.#promise = new Promise<R>((resolve) => {
         this.#resolve = resolve;
       });
-      this.#promise.catch(() => {});
       if (this.#outcome !== undefined) this.#fulfil(this.#outcome);
     }
     return this.#promise;
@@ -69,6 +68,12 @@ export class ScheduledTask<R> extends AsyncResource implements TaskHandle<R>, Sc
   }
 
   #fulfil(outcome: Outcome): void {
-    this.#resolve?.('error' in outcome ? Promise.reject(outcome.error) : (outcome.value as R));
+    if ('error' in outcome) {
+      // Who asks for a result need not have looked at it yet.
+      this.#promise?.catch(() => {});
+      this.#resolve?.(Promise.reject(outcome.error));
+    } else {
+      this.#resolve?.(outcome.value as R);
+    }
   }
 }

@@ -1,9 +1,9 @@
 // Where a manager listens, and who may come in: checked once, at the call.
 
-import { randomBytes } from 'node:crypto';
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
-import { createSecureContext, type TlsOptions } from 'node:tls';
+import type { TlsOptions } from 'node:tls';
+import { builtin } from '../builtin.js';
 import { describe } from '../describe.js';
 import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
@@ -79,7 +79,7 @@ function checkTls(tls: TlsOptions): TlsOptions {
     throw new InvalidArgumentError('listen.tls are the options of tls.createServer, at least { key, cert }');
   }
   try {
-    createSecureContext({ ...TLS_DEFAULTS, ...given });
+    builtin('node:tls').createSecureContext({ ...TLS_DEFAULTS, ...given });
   } catch (cause) {
     throw new InvalidArgumentError(`listen.tls cannot be used: ${describe(cause)}`, { cause });
   }
@@ -87,7 +87,7 @@ function checkTls(tls: TlsOptions): TlsOptions {
 }
 
 function newToken(): string {
-  return randomBytes(32).toString('hex');
+  return builtin('node:crypto').randomBytes(32).toString('hex');
 }
 
 function checkToken(token: unknown): string {

@@ -1,11 +1,11 @@
 // The listening socket of a manager: who connects, and whether they are let in.
 
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { chmod, rm } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { createServer as createTlsServer, type TlsOptions, type Server as TlsServer } from 'node:tls';
+import type { TlsOptions, Server as TlsServer } from 'node:tls';
+import { builtin } from '../builtin.js';
 import { AddressInUseError } from '../errors.js';
 import { FRAME, HEADER_BYTES } from '../wire/frame.js';
 import { type ListenSettings, TLS_DEFAULTS } from './listen-options.js';
@@ -81,7 +81,7 @@ export class Listener {
       const address = addressOf(socket);
       return [...this.#strangers].find((stranger) => stranger.address === address);
     };
-    const server = createTlsServer({ ...TLS_DEFAULTS, ...tls }, (socket) => {
+    const server = builtin('node:tls').createServer({ ...TLS_DEFAULTS, ...tls }, (socket) => {
       const stranger = find(socket);
       if (stranger === undefined) socket.destroy();
       else this.#greet(stranger, socket);
@@ -206,7 +206,8 @@ export class Listener {
       if (hello === undefined) return;
       socket.off('data', onData).off('end', onEnd);
       if (typeof hello === 'string') return stranger.refuse(hello);
-      if (!timingSafeEqual(digestOf(hello.token), this.#digest)) return stranger.refuse('its token is wrong');
+      if (!builtin('node:crypto').timingSafeEqual(digestOf(hello.token), this.#digest))
+        return stranger.refuse('its token is wrong');
       stranger.leave();
       this.#owner.admit(socket, hello.rest);
     };
@@ -228,7 +229,7 @@ function readHello(bytes: Buffer): { readonly token: Buffer; readonly rest: Buff
 
 /** Of one length, whatever the token's is. */
 function digestOf(token: Uint8Array): Buffer {
-  return createHash('sha256').update(token).digest();
+  return builtin('node:crypto').createHash('sha256').update(token).digest();
 }
 
 function addressOf(socket: Socket): string {

@@ -16,6 +16,7 @@ import type { ProcessManagerEvents } from './events.js';
 import { inTaskResource, ScheduledTask } from './handle.js';
 import type { ListenAddress } from './listener.js';
 import { checkManagerOptions, delay, type ManagerSettings, oneOf, type ProcessManagerOptions } from './options.js';
+import { Prefixes } from './prefixes.js';
 import { type RunTarget, RunTargets } from './run-target.js';
 import type { ManagerStats } from './stats.js';
 import { FLAG_INBOX_ERRORS } from './submissions.js';
@@ -49,6 +50,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
 
   readonly #settings: ManagerSettings;
   readonly #engine: Engine;
+  readonly #prefixes = new Prefixes();
   readonly #targets = new RunTargets();
 
   /**
@@ -102,7 +104,8 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const handle = new ScheduledTask<R>(this.#engine.nextId, task, this.#engine.cancel);
     const policy = checkPolicy(task.limits, this.#settings.policy);
     const name = specName(spec);
-    const submission = { level, flags: FLAG_INBOX_ERRORS, spec, prefix: undefined, policy, waiter: handle, name };
+    const prefix = this.#prefixes.of(spec);
+    const submission = { level, flags: FLAG_INBOX_ERRORS, spec, prefix, policy, waiter: handle, name };
     handle.ticket = this.#engine.submit(submission, task.signal);
     return handle;
   }
@@ -115,7 +118,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
    */
   run<R>(target: RunTarget, args: readonly unknown[] = [], options: RunOptions = NO_OPTIONS): Promise<R> {
     this.#engine.assertOpen();
-    const { module, exportName: name, prefix } = this.#targets.resolve(target);
+    const { module, exportName: name } = this.#targets.resolve(target);
     if (!Array.isArray(args)) throw new InvalidArgumentError('args is an array of arguments');
     const given = options === NO_OPTIONS ? options : ownOptions(options, 'the options of run');
     const level = choosePriority(given.priority, undefined, this.#settings.levels);
@@ -126,6 +129,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
       return new Promise<R>((resolve) => {
         this.#engine.prepare(signal);
         const spec: TaskSpec = ['f', '', module, name, args];
+        const prefix = this.#prefixes.of(spec);
         const waiter = resolve as (outcome: unknown) => void;
         this.#engine.submit({ level, flags: 0, spec, prefix, policy, waiter, name }, signal);
       });

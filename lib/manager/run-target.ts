@@ -4,7 +4,6 @@ import { InvalidArgumentError } from '../errors.js';
 import { ownOptions } from '../own-options.js';
 import { exportOf, moduleUrl } from '../task/target.js';
 import type { TargetReference } from '../task/task.js';
-import { encodePayload } from '../wire/payload.js';
 
 /** An export of a module, or a module's default export; `'./file.js#name'` names an export too. */
 export type RunTarget = TargetObject | URL | string;
@@ -14,35 +13,28 @@ interface TargetObject {
   readonly export: string;
 }
 
-/** One that was checked. */
-export interface ResolvedTarget extends TargetReference {
-  /** What the payload of each task that calls it begins with: all but the arguments. */
-  readonly prefix: Uint8Array;
-}
-
 /** Checks targets, and remembers them: resolving one costs more than a task. */
 export class RunTargets {
-  readonly #known = new Map<string, ResolvedTarget>();
+  readonly #known = new Map<string, TargetReference>();
   /** The last one that was an object: as a rule it is the same again. */
   #last: TargetObject | undefined;
   #lastModule = '';
   #lastExport = '';
-  #lastResolved: ResolvedTarget | undefined;
+  #lastResolved: TargetReference | undefined;
 
   /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for what can be no target. */
-  resolve(target: RunTarget): ResolvedTarget {
+  resolve(target: RunTarget): TargetReference {
     if (typeof target !== 'string' && !(target instanceof URL)) return this.#resolveObject(target);
     const key = textOf(target);
     return this.#known.get(key) ?? this.#remember(key, parseText(key));
   }
 
-  #remember(key: string, reference: TargetReference): ResolvedTarget {
-    const resolved = withPrefix(reference);
-    this.#known.set(key, resolved);
-    return resolved;
+  #remember(key: string, reference: TargetReference): TargetReference {
+    this.#known.set(key, reference);
+    return reference;
   }
 
-  #resolveObject(target: TargetObject): ResolvedTarget {
+  #resolveObject(target: TargetObject): TargetReference {
     // It may have been changed meanwhile.
     if (this.#lastResolved !== undefined && target === this.#last) {
       const isSame = textOf(target.module) === this.#lastModule && target.export === this.#lastExport;
@@ -61,13 +53,6 @@ export class RunTargets {
 
 function textOf(module: string | URL): string {
   return typeof module === 'string' ? module : module.href;
-}
-
-function withPrefix(reference: TargetReference): ResolvedTarget {
-  const { module, exportName } = reference;
-  // A payload of msgpack with `0`, one byte, in place of the arguments.
-  const payload = encodePayload(['f', '', module, exportName, 0]);
-  return { ...reference, prefix: Uint8Array.from(payload.subarray(0, -1)) };
 }
 
 function parse(target: TargetObject): TargetReference {

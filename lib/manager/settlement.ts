@@ -81,10 +81,11 @@ export class Settlement {
     const { submissions, events } = this.#parts;
     if ('error' in outcome || ticket === NO_TICKET) return false;
     if (this.#exits.size + this.#backoffs.size + this.#reasons.size > 0) return false;
-    if (typeof submissions.waiterOf(ticket) !== 'function' || isAnnounced(events, 'task:done')) return false;
+    if (isAnnounced(events, 'task:done')) return false;
     this.signals.unwatch(ticket);
-    const resolve = submissions.take(ticket);
-    if (typeof resolve === 'function') resolve(outcome.value);
+    const waiter = submissions.take(ticket);
+    if (typeof waiter === 'function') waiter(outcome.value);
+    else waiter?.settle(outcome);
     return true;
   }
 

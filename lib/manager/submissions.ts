@@ -36,7 +36,7 @@ export interface TaskFields {
 /** A task to be run. */
 export interface Submission extends TaskFields {
   readonly spec: TaskSpec;
-  /** The bytes of its payload up to the arguments, its last part; see RunTargets. */
+  /** The bytes of its payload up to its last part, see Prefixes. */
   readonly prefix: Uint8Array | undefined;
   readonly waiter: Waiter;
   readonly name: string;
@@ -138,11 +138,6 @@ export class Submissions {
 
   nameOf(ticket: number): string | undefined {
     return this.#names[ticket];
-  }
-
-  /** The waiter of a task that has not ended; that of one whose end is decided is nobody's any more. */
-  waiterOf(ticket: number): Waiter | undefined {
-    return this.#waiters[ticket];
   }
 
   /** The waiter of a task whose end is certain; its ticket stays taken until the dispatcher has let go of it. */

@@ -1,6 +1,6 @@
 // What a worker remembers of the functions and classes that its tasks name: where they are, and how long they take.
 
-import { type FunctionSpec, specName } from '../task/spec.js';
+import { specName, type TaskSpec } from '../task/spec.js';
 import type { Link } from './link.js';
 
 /**
@@ -24,22 +24,23 @@ export class Experience {
   }
 }
 
-/** A function whose tasks are known by what their payloads begin with. */
-export interface KnownFunction {
+/** A function or a class whose tasks are known by what their payloads begin with. */
+export interface KnownTarget {
+  readonly isClass: boolean;
   readonly exported: Exported;
   /** Of the tasks, for people. */
   readonly name: string;
   readonly experience: Experience;
 }
 
-/** `["f", name, module, export, arguments]` in MessagePack, behind the payload's tag. */
-const FUNCTION_SPEC = [0x00, 0x95, 0xa1, 0x66] as const;
+/** `["f", name, module, export, arguments]` in MessagePack, behind the payload's tag; or "c", and fields. */
+const SPEC = [0x00, 0x95, 0xa1] as const;
 const STRINGS = 3;
 
-/** Where the arguments of an encoded FunctionSpec begin; -1 for anything else, and for names of unusual length. */
-export function argumentsOffset(payload: Uint8Array): number {
-  if (FUNCTION_SPEC.some((byte, i) => payload[i] !== byte)) return -1;
-  let at: number = FUNCTION_SPEC.length;
+/** Where the last part of an encoded spec of five begins; -1 for anything else, and for names of unusual length. */
+export function detailsOffset(payload: Uint8Array): number {
+  if (SPEC.some((byte, i) => payload[i] !== byte)) return -1;
+  let at: number = SPEC.length + 1;
   for (let i = 0; i < STRINGS; i++) {
     const head = payload[at] as number;
     if (head >= 0xa0 && head <= 0xbf) at += 1 + (head & 0x1f);
@@ -58,15 +59,15 @@ const EVERY = 64;
 export class KnownTargets {
   readonly #link: Link;
   readonly #experience = new WeakMap<object, Experience>();
-  readonly #known: (KnownFunction | undefined)[] = new Array(PLACES).fill(undefined);
+  readonly #known: (KnownTarget | undefined)[] = new Array(PLACES).fill(undefined);
   #unknown = 0;
 
   constructor(link: Link) {
     this.#link = link;
   }
 
-  /** The function that needs not be looked up. @param prefix as the link's head has it. */
-  at(prefix: number): KnownFunction | undefined {
+  /** What needs not be looked up. @param prefix as the link's head has it. */
+  at(prefix: number): KnownTarget | undefined {
     return prefix < PLACES ? this.#known[prefix] : undefined;
   }
 
@@ -80,12 +81,13 @@ export class KnownTargets {
   }
 
   /** The payload was that of `spec`, which names `exported`: later ones that begin like it find it by `at`. */
-  remember(payload: Uint8Array, spec: FunctionSpec, exported: object): void {
+  remember(payload: Uint8Array, spec: TaskSpec, exported: object): void {
     this.#unknown += 1;
     if (this.#unknown > PLACES && this.#unknown % EVERY !== 0) return;
-    const offset = argumentsOffset(payload);
+    const offset = detailsOffset(payload);
     if (offset < 0) return;
     this.#known[this.#link.remember(payload.subarray(0, offset))] = {
+      isClass: spec[0] === 'c',
       exported: exported as Exported,
       name: specName(spec),
       experience: this.experienceOf(exported),

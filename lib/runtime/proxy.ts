@@ -3,7 +3,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type ConnectionOptions, connect as connectTls } from 'node:tls';
+import type { ConnectionOptions } from 'node:tls';
+import { builtin } from '../builtin.js';
 import { ConnectionResetError, DataCloneError, InvalidArgumentError, ProtocolError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
 import type { TaskContext } from '../task/context.js';
@@ -74,7 +75,7 @@ export class Proxy implements Manager, AsyncDisposable {
       this.#stream = address;
     } else {
       const at = typeof address === 'string' ? { path: address } : { host: '127.0.0.1', ...address };
-      const socket = this.#tls === undefined ? connect(at) : connectTls({ ...at, ...this.#tls });
+      const socket = this.#tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...this.#tls });
       try {
         await once(socket, this.#tls === undefined ? 'connect' : 'secureConnect');
       } catch (error) {

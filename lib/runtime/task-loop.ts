@@ -4,7 +4,7 @@ import { describe } from '../describe.js';
 import { FrameTooLargeError, ResultCloneError } from '../errors.js';
 import { WORKER_HEAD, WORKER_LARGE, WORKER_NOTHING } from '../native.js';
 import { callInContext, runInContext } from '../task/context.js';
-import { checkSpec, revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
+import { checkSpec, makeTask, revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
 import { encodeFailure } from '../wire/failure.js';
 import { decodeForeign } from '../wire/foreign.js';
 import { checkFrameSize, DONE_FIELDS, TASK_FIELDS, TASK_FOREIGN } from '../wire/frame.js';
@@ -112,9 +112,11 @@ export class TaskLoop {
         outcome = this.#startUnknown(lane, length, context);
       } else {
         this.#name = known.name;
-        const args = decodePart(link.input, head[WORKER_HEAD.PREFIX_BYTES] as number, length) as unknown[];
+        const details = decodePart(link.input, head[WORKER_HEAD.PREFIX_BYTES] as number, length);
         this.#prepare(known.experience);
-        outcome = callInContext(context, known.exported, args);
+        outcome = known.isClass
+          ? runInContext(context, () => makeTask(known.exported, known.name, details as object).run(context))
+          : callInContext(context, known.exported, details as unknown[]);
       }
       if (!isThenable(outcome)) return this.#succeed(outcome);
       this.#await({ sequence, lane, context, name: this.#name }, outcome, this.#experience);
@@ -151,7 +153,7 @@ export class TaskLoop {
       return body.then(begin);
     }
     const { exported } = body;
-    if (exported !== undefined && spec[0] === 'f' && !isForeign && !isLarge) {
+    if (exported !== undefined && !isForeign && !isLarge) {
       this.#targets.remember(bytes.subarray(start, end), spec, exported);
     }
     this.#prepare(exported && this.#targets.experienceOf(exported));

@@ -6,7 +6,7 @@ import type { TaskContext } from './context.js';
 import { exportOf, functionOf, importModule, moduleUrl } from './target.js';
 import { Task, type TaskOptions } from './task.js';
 
-/** An exported function and its arguments; `kwargs` are the last of them. Without a name it is called as its export. */
+/** An exported function and its arguments; `kwargs` are the last of them. Here and below, `''` for its export's name. */
 export type FunctionSpec = readonly [
   kind: 'f',
   name: string,
@@ -30,7 +30,7 @@ export type TaskSpec = FunctionSpec | ClassSpec | ChainSpec;
 
 /** The name of a task, for people. */
 export function specName(spec: TaskSpec): string {
-  return spec[0] === 'f' && spec[1] === '' ? spec[3] : spec[1];
+  return spec[0] !== 's' && spec[1] === '' ? spec[3] : spec[1];
 }
 
 /** What a program that is not bosun has sent as a task. @throws NotPortableError when it is none. */
@@ -74,7 +74,9 @@ export function toSpec(task: Task): TaskSpec {
   }
   if (target !== undefined) {
     const { kwargs } = task;
-    return ['f', name, target.module, target.exportName, kwargs === undefined ? task.args : [...task.args, kwargs]];
+    const { module, exportName } = target;
+    const args = kwargs === undefined ? task.args : [...task.args, kwargs];
+    return ['f', ownName(name, exportName), module, exportName, args];
   }
   const { module, exportName, name: className } = task.constructor as typeof Task;
   if (task.isLocal || module === undefined) {
@@ -85,10 +87,16 @@ export function toSpec(task: Task): TaskSpec {
           : `its class does not say where it is. Add: static module = import.meta.url, and export ${className}`),
     );
   }
-  const spec: ClassSpec = ['c', name, moduleUrl(module), exportOf(exportName ?? className), { ...task }];
+  const exported = exportOf(exportName ?? className);
+  const spec: ClassSpec = ['c', ownName(name, exported), moduleUrl(module), exported, { ...task }];
   const { args, kwargs } = task;
   if (args.length === 0 && kwargs === undefined) return spec;
   return [...spec, { args, ...(kwargs !== undefined && { kwargs }) }] as unknown as ClassSpec;
+}
+
+/** Tasks of one function or class without names of their own all begin alike, see Prefixes. */
+function ownName(name: string, exportName: string): string {
+  return name === exportName ? '' : name;
 }
 
 /** What runs a spec here. A promise only for a module that has yet to be imported. */
@@ -105,12 +113,18 @@ function bind(spec: FunctionSpec | ClassSpec, namespace: Readonly<Record<string,
   if (!(exported.prototype instanceof Task)) {
     throw new NotPortableError(`${spec[3]} of ${spec[2]} is no subclass of this bosun's Task`);
   }
+  const task = makeTask(exported, specName(spec), spec[4], spec[5]);
+  return { run: (ctx) => task.run(ctx), exported };
+}
+
+/** An instance of an exported class, from what travelled. */
+export function makeTask(exported: object, name: string, fields: object, options?: TaskOptions): Task {
   // Task's own constructor only: the subclass's arguments are unknown, its fields are what travelled.
-  const task = Reflect.construct(Task, [{ ...spec[5], name: spec[1] }], exported) as Task;
-  for (const [key, value] of Object.entries(spec[4])) {
+  const task = Reflect.construct(Task, [{ ...options, name }], exported as new () => Task) as Task;
+  for (const [key, value] of Object.entries(fields)) {
     Object.defineProperty(task, key, { value, writable: true, enumerable: true, configurable: true });
   }
-  return { run: (ctx) => task.run(ctx), exported };
+  return task;
 }
 
 async function reviveChain(spec: ChainSpec): Promise<TaskBody> {

@@ -19,8 +19,8 @@ constexpr std::uint64_t kCompactAt = 512;
 constexpr std::uint64_t kStuckUs = 1000;
 
 // A wake-up costs 8 to 20 us on the machines that this was measured on; the next task of a caller who waits for the
-// answer of the last comes within that time and his own.
-constexpr std::uint32_t kSpinUs = 50;
+// answer of the last comes within that time and his own: some tens of microseconds when he hears of several at once.
+constexpr std::uint32_t kSpinUs = 120;
 
 }  // namespace
 

@@ -1,7 +1,7 @@
 // The native priority queue alone, filled and emptied from JavaScript: nanoseconds for a push and a pop, each of which
 // is a call into the addon.
 
-import { native } from '../../../dist/lib/native.js';
+import { native } from '../../../dist/lib/internals.js';
 import { median } from '../statistics.mjs';
 
 const LEVELS = 2;

@@ -1,0 +1,8 @@
+// What the tests and benchmarks of this repository look into. No part of the package's interface: it changes at any time.
+
+export { Flight, type Outcome } from './cli/flight.js';
+export { Output } from './cli/output.js';
+export { native } from './native.js';
+export { detailsOffset } from './runtime/known-targets.js';
+export { decodeError, encodeError } from './wire/error-codec.js';
+export { decodePart, decodePayload, encodePayload, encodeRange, isLongBuffer } from './wire/payload.js';
