@@ -11,6 +11,7 @@
 #include "dispatch/sequence.h"
 #include "frame/bytes.h"
 #include "frame/decoder.h"
+#include "frame/frame.h"
 #include "frame/output.h"
 #include "process/shared_page.h"
 
@@ -90,11 +91,13 @@ struct Connection {
   // The last sequence number that the worker has claimed. A worker without a page may have started all of them.
   std::uint32_t Claimed() const noexcept { return page ? page->claim.claimed() : last_sent; }
 
-  // Sizes the window so that the work sent ahead is at most about a millisecond: a task that takes one or more is
-  // never behind another, so priorities stay strict where it matters.
+  // Sizes the window so that the work that waits at a worker is at most about a millisecond: a task that takes one or
+  // more is never behind another, so priorities stay strict where it matters. As much again of short tasks has been
+  // done, and its results wait for company: the manager has to know of room before the worker has nothing to do.
   void Learn(std::uint32_t run_us, std::uint32_t concurrency) noexcept {
     average_us = tasks_ended == 0 ? run_us : average_us + (run_us - average_us) / 8;
-    const double fits = kAheadUs * concurrency / std::max(average_us, 1.0);
+    const double ahead_us = average_us < kBatchedRunUs ? 2 * kAheadUs : kAheadUs;
+    const double fits = ahead_us * concurrency / std::max(average_us, 1.0);
     window = concurrency - 1 + std::clamp(static_cast<std::uint32_t>(fits), 1u, kMaxWindow);
   }
 

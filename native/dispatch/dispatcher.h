@@ -161,6 +161,7 @@ class Dispatcher {
   bool WatchStuck() noexcept;
   // Takes unclaimed tasks back from workers that have started nothing since WatchStuck.
   void RecallStuck() noexcept;
+  std::uint32_t Patience(const Connection& connection) const noexcept;
   // Takes unclaimed tasks back from a worker whose process was stopped, and sends it nothing until it goes on.
   void Suspend(std::uint32_t connection, bool suspended) noexcept;
 

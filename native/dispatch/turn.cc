@@ -18,6 +18,10 @@ constexpr std::uint64_t kCompactAt = 512;
 // that is sent ahead was meant to take.
 constexpr std::uint64_t kStuckUs = 1000;
 
+// And so many times as long while no other worker could begin them at once: as a rule it has lost its core to one of
+// the others, and would be back to find nothing to do.
+constexpr std::uint32_t kBusyPatience = 8;
+
 // A wake-up costs 8 to 20 us on the machines that this was measured on; the next task of a caller who waits for the
 // answer of the last comes within that time and his own: some tens of microseconds when he hears of several at once.
 constexpr std::uint32_t kSpinUs = 120;
@@ -222,11 +226,15 @@ bool Dispatcher::WatchStuck() noexcept {
   return any;
 }
 
+std::uint32_t Dispatcher::Patience(const Connection& connection) const noexcept {
+  return AnyIdle(connection) ? connection.patience : std::max(connection.patience, kBusyPatience);
+}
+
 void Dispatcher::RecallStuck() noexcept {
   for (Entry& entry : connections_) {
     Connection* connection = entry.connection.get();
     if (connection == nullptr || !connection->watched || connection->HasMoved(connection->Claimed())) continue;
-    if (!HoldsBack(*connection) || ++connection->silent < connection->patience) continue;
+    if (!HoldsBack(*connection) || ++connection->silent < Patience(*connection)) continue;
     Recall(*connection);
     connection->stuck = true;
   }

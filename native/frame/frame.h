@@ -40,6 +40,10 @@ inline constexpr std::size_t kCancelFields = 5;
 // Flags of a kTask: its bytes come from a listening socket, so they are to be read with care.
 inline constexpr std::uint16_t kTaskForeign = 1;
 
+// What is finished waits for company behind tasks that are shorter than this, for kHeldUs at most.
+inline constexpr std::uint32_t kBatchedRunUs = 250;
+inline constexpr std::uint64_t kHeldUs = 800;
+
 enum class DoneStatus : std::uint8_t { kValue = 0, kError = 1, kCancelled = 2 };
 
 // Unaligned little-endian access. Every platform that bosun is built for is little-endian.

@@ -76,10 +76,6 @@ class WorkerLink {
   // Why the task in this lane is to stop.
   StopReason Stopped(std::uint32_t sequence, std::uint32_t lane) const noexcept;
 
-  // What is finished waits for company behind tasks that are shorter than this, and no longer than the work that was
-  // sent ahead lasts by half: the manager has to know in time that there is room for more.
-  static constexpr std::uint32_t kBatchedRunUs = 250;
-  static constexpr std::uint64_t kHeldUs = 400;
   // The first answers leave early, so that the manager has something to do meanwhile; the more follow without a rest,
   // the more leave together.
   static constexpr std::uint32_t kFirstHeld = 16;

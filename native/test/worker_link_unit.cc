@@ -25,6 +25,7 @@ using bosun::Bytes;
 using bosun::ByteSpan;
 using bosun::DoneStatus;
 using bosun::FrameDecoder;
+using bosun::kBatchedRunUs;
 using bosun::Prefixes;
 using bosun::SharedPage;
 using bosun::SpinRule;
@@ -189,11 +190,11 @@ TEST(ALongTaskIsAnsweredAtOnceAndNoMoreIsHeldThanThePageRemembers) {
   pair.link->Read();
   ArrivedTask task;
   CHECK(pair.link->Begin(0, task));
-  Sleep(std::uint64_t{2} * WorkerLink::kBatchedRunUs);
-  CHECK(pair.link->Done(0, DoneStatus::kValue, kResult) > WorkerLink::kBatchedRunUs);
+  Sleep(std::uint64_t{2} * kBatchedRunUs);
+  CHECK(pair.link->Done(0, DoneStatus::kValue, kResult) > kBatchedRunUs);
   CHECK_EQ(pair.link->held(), 0u);
   CHECK(pair.link->Begin(0, task));
-  Sleep(std::uint64_t{2} * WorkerLink::kBatchedRunUs);
+  Sleep(std::uint64_t{2} * kBatchedRunUs);
   pair.link->Restart(0);
   CHECK(pair.link->Done(0, DoneStatus::kValue, kResult) < 100'000);
   while (pair.link->Begin(0, task)) {
