@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import {
   type CrawledFile,
   type CrawlReport,
@@ -37,6 +38,11 @@ function assertSameFiles(files: readonly CrawledFile[], hashes: ReadonlyMap<stri
 
 function assertNoneRuns(files: readonly CrawledFile[]): void {
   for (const pid of new Set(files.map((file) => file.pid))) assert.equal(runs(pid), false, `worker ${pid} is left`);
+}
+
+/** Those of a process that was killed end by themselves, a moment later. */
+async function untilNoneRuns(files: readonly CrawledFile[]): Promise<void> {
+  while (files.some((file) => runs(file.pid))) await turn();
 }
 
 describe('examples/crawl', { skip: process.platform !== 'linux' && 'needs find and sha256sum of Linux' }, () => {
@@ -124,7 +130,7 @@ describe('examples/crawl', { skip: process.platform !== 'linux' && 'needs find a
     assert.equal((await first.end).signal, 'SIGKILL');
     const before = readStateLines(state);
     assert.ok(before.length < FILES, 'it was finished before it was stopped');
-    assertNoneRuns(before);
+    await untilNoneRuns(before);
 
     const [changed, removed] = before as [CrawledFile, CrawledFile];
     writeFileSync(changed.path, 'something else');

@@ -14,13 +14,13 @@ constexpr std::uint32_t kRoundTasks = 8;
 // Half a segment of the queue: fewer tombstones are not worth the walk while tasks wait among them.
 constexpr std::uint64_t kCompactAt = 512;
 
-// A worker may keep tasks behind the one that it runs for this long before they are taken back: as long as the work
-// that is sent ahead was meant to take.
-constexpr std::uint64_t kStuckUs = 1000;
+// A worker may keep tasks behind the one that it runs for this long before they are taken back: half as long as the
+// work that is sent ahead was meant to take, for it may have begun that one just behind the last look.
+constexpr std::uint64_t kStuckUs = 500;
 
 // And so many times as long while no other worker could begin them at once: as a rule it has lost its core to one of
 // the others, and would be back to find nothing to do.
-constexpr std::uint32_t kBusyPatience = 8;
+constexpr std::uint32_t kBusyPatience = 16;
 
 // A wake-up costs 8 to 20 us on the machines that this was measured on; the next task of a caller who waits for the
 // answer of the last comes within that time and his own: some tens of microseconds when he hears of several at once.

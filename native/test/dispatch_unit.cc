@@ -157,7 +157,7 @@ TEST(RecallTakesBackWhatIsUnclaimedAndAStaleFrameIsNeverRun) {
   const std::vector<Task> before = w.Tasks();
   CHECK(w.Claim(before[0]));
   // Nobody else could begin them at once.
-  for (int looks = 1; looks < 8; ++looks) {
+  for (int looks = 1; looks < 16; ++looks) {
     CHECK(d.WatchStuck());
     d.RecallStuck();
     CHECK_EQ(d.counts().recalled, 0u);
