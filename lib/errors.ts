@@ -17,6 +17,11 @@ export type ErrorCode =
   | 'ERR_BOSUN_TIMEOUT'
   | 'ERR_BOSUN_DEADLINE'
   | 'ERR_BOSUN_WORKER_START'
+  | 'ERR_BOSUN_WORKER_TERMINATED'
+  | 'ERR_BOSUN_WORKER_CLOSED'
+  | 'ERR_BOSUN_POOL'
+  | 'ERR_BOSUN_POOL_STATE'
+  | 'ERR_BOSUN_POISONED_INPUT'
   | 'ERR_BOSUN_CANCELLED'
   | 'ERR_BOSUN_MANAGER_CLOSED'
   | 'ERR_BOSUN_MANAGER_BUSY'
@@ -190,6 +195,59 @@ export class TimeoutError extends WorkerException {
 export class WorkerStartError extends BosunError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_BOSUN_WORKER_START', message, options);
+  }
+}
+
+/** A Worker was told to stop (`terminate`): the reason of its target's signal, and what `checkpoint()` throws there. */
+export class WorkerTerminatedError extends BosunError {
+  constructor(message = 'the worker was told to stop', options?: ErrorOptions) {
+    super('ERR_BOSUN_WORKER_TERMINATED', message, options);
+  }
+}
+
+/** A persistent worker takes no more inputs, or gives no more results: it was closed, or has ended. */
+export class WorkerClosedError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_WORKER_CLOSED', message, options);
+  }
+}
+
+/** A pool could not work off its inputs, or not all of them gave a value; `cause` is the first reason. */
+export class PoolError extends BosunError {
+  /** Of the inputs that were worked off, in the order of the inputs. */
+  readonly partialResults: readonly unknown[];
+  /** That were given to workers that died, or to nobody. */
+  readonly lostInputs: readonly (readonly unknown[])[];
+
+  constructor(
+    message: string,
+    options: ErrorOptions & {
+      readonly partialResults?: readonly unknown[];
+      readonly lostInputs?: readonly (readonly unknown[])[];
+    } = {},
+  ) {
+    super('ERR_BOSUN_POOL', message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.partialResults = options.partialResults ?? [];
+    this.lostInputs = options.lostInputs ?? [];
+  }
+}
+
+/** A pool was used while it is running, or after it was closed. */
+export class PoolStateError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_POOL_STATE', message, options);
+  }
+}
+
+/** An input has cost so many workers that it is given to no other. */
+export class PoisonedInputError extends BosunError {
+  readonly input: readonly unknown[];
+  readonly attempts: number;
+
+  constructor(input: readonly unknown[], attempts: number, options?: ErrorOptions) {
+    super('ERR_BOSUN_POISONED_INPUT', `an input has cost ${attempts} workers, and is given to no other`, options);
+    this.input = input;
+    this.attempts = attempts;
   }
 }
 

@@ -12,19 +12,22 @@ export type {
 export type { ListenOptions } from './manager/listen-options.js';
 export type { ListenAddress } from './manager/listener.js';
 export { LocalManager, type LocalManagerOptions } from './manager/local-manager.js';
-export { NullManager } from './manager/null-manager.js';
 export type { ProcessManagerOptions } from './manager/options.js';
 export { ProcessManager, type RunOptions } from './manager/process-manager.js';
-export type { RunTarget } from './manager/run-target.js';
 export type { Latency, ManagerStats, TaskTally } from './manager/stats.js';
 export { withManager } from './manager/with-manager.js';
 export type { WorkerInfo } from './manager/worker-set.js';
+export type { Source } from './pool/job.js';
+export { Pool, type PoolOptions, type PoolWorkerOptions } from './pool/pool.js';
+export type { PoolResult, PoolWorkerEvent, RunOptions as PoolRunOptions } from './pool/pool-run.js';
 export { Proxy, type ProxyOptions } from './runtime/proxy.js';
 export { Chain } from './task/chain.js';
 export { currentContext, type Logger, type Session, type TaskContext, type WorkerId } from './task/context.js';
 export { CloseRequest, type Manager, type TaskHandle } from './task/manager.js';
+export { NullManager } from './task/null-manager.js';
 export type { LimitOptions, RetryCause, RetryPolicy } from './task/policy.js';
-export { type TargetReference, Task, type TaskFunction, type TaskOptions } from './task/task.js';
+export type { RunTarget, TargetReference } from './task/target.js';
+export { Task, type TaskFunction, type TaskOptions } from './task/task.js';
 export { encodeFrame, FRAME, type Frame, FrameDecoder } from './wire/frame.js';
 export {
   type ReceivedMessage,
@@ -36,4 +39,23 @@ export {
   sendMessage,
   sendType,
 } from './wire/stream.js';
+export {
+  PersistentProcessWorker,
+  PersistentThreadWorker,
+  PersistentWorker,
+  type PersistentWorkerOptions,
+  type RestartOptions,
+} from './worker/persistent-worker.js';
+export type { TargetFunction, WorkerTarget } from './worker/target.js';
+export {
+  ProcessWorker,
+  type TerminateOptions,
+  ThreadWorker,
+  Worker,
+  type WorkerEndDetails,
+  type WorkerEvents,
+  type WorkerIdentity,
+  type WorkerOptions,
+  WorkerType,
+} from './worker/worker.js';
 export type { WorkerState } from './worker/worker-life.js';

@@ -2,9 +2,9 @@
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { NativeLoadError } from './errors.js';
+import { PACKAGE_ROOT } from './package-root.js';
 
 /** Frames cut anywhere, see native/frame/decoder.h. Use the FrameDecoder of wire/frame.ts. */
 export interface NativeFrameDecoder {
@@ -181,6 +181,10 @@ export interface Native {
   forgetPath(path: string): void;
   /** For the standard error of a child. @throws the system's error when there are no descriptors left. */
   openPipe(): [readEnd: number, writeEnd: number];
+  /** For a child that is no worker of a dispatcher. @throws the system's error when there are no descriptors left. */
+  openLink(): [parentEnd: number, childEnd: number, memory: number, childLifeline: number, parentLifeline: number];
+  /** 64 bytes that are shared with whoever has mapped the same memory. */
+  mapShared(memory: number): ArrayBuffer;
   /** The socket becomes its own, the page may be closed afterwards. Keeps the process alive until it is closed or ends. */
   openWorkerLink(
     socket: number,
@@ -205,13 +209,6 @@ const require = createRequire(import.meta.url);
 
 const BINARY = 'bosun.node';
 
-/** The package's own folder: the nearest one upwards with a package.json. */
-function packageRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
-  return folder;
-}
-
 /** `linux-x64-glibc`, `linux-arm64-musl`, `darwin-arm64`, ... */
 function platform(): string {
   const base = `${process.platform}-${process.arch}`;
@@ -225,7 +222,7 @@ function platform(): string {
 
 function load(): Native {
   const bindings = require('bindings') as Bindings;
-  const root = packageRoot();
+  const root = PACKAGE_ROOT;
   const directory = process.env['BOSUN_NATIVE_DIR'];
   // Each is made when it is needed: to ask for the platform costs milliseconds.
   const places: (() => [root: string, ...folders: string[]])[] = [

@@ -32,3 +32,16 @@ export function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return signal;
   throw new InvalidArgumentError(`signal is an AbortSignal, not ${typeof signal}`);
 }
+
+/** A time to wait, in milliseconds. */
+export function delay(name: string, value: unknown): number {
+  return integer(name, value, 0, MAX_DELAY_MS);
+}
+
+/** One of some strings, or an error that lists them. */
+export function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]): T {
+  if (!allowed.includes(value)) {
+    throw new InvalidArgumentError(`${name} is one of ${allowed.join(', ')}, not ${String(value)}`);
+  }
+  return value;
+}

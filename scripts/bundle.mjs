@@ -9,7 +9,7 @@ import { rollup } from '@rollup/wasm-node';
 const FOLDER = fileURLToPath(new URL('../dist/lib', import.meta.url));
 
 /** What is started or imported by its name; all else is inside of these or of what they share. */
-const ENTRIES = ['index', 'internals', 'runtime/main', 'cli/main'];
+const ENTRIES = ['index', 'internals', 'runtime/main', 'runtime/worker', 'runtime/thread', 'cli/main'];
 
 const bundle = await rollup({
   input: Object.fromEntries(ENTRIES.map((name) => [name, join(FOLDER, `${name}.js`)])),
@@ -25,7 +25,6 @@ for (const name of readdirSync(FOLDER, { recursive: true })) {
 await bundle.write({
   dir: FOLDER,
   format: 'es',
-  // As deep as the folders of lib/, for paths that are relative to a module.
   chunkFileNames: 'shared/[name]-[hash].js',
   hoistTransitiveImports: false,
 });

@@ -57,6 +57,16 @@ describe('the README', () => {
     assert.equal((await run(project, 'producer.js')).trim(), '1000');
   });
 
+  test('the example of workers prints what they say', async (t) => {
+    const project = await makeProject(t);
+    const lines = (await run(project, 'workers.js')).trim().split('\n');
+    const hash = createHash('sha256').update(await readFile(join(project, 'main.js')));
+    const hex = hash.digest('hex');
+    assert.equal(lines[0], hex);
+    assert.equal(lines.length, 3);
+    assert.ok(lines.includes(`[ 'main.js' ] ${hex}`));
+  });
+
   test('its table of errors has every code there is', async () => {
     const readme = await readFile(join(ROOT, 'README.md'), 'utf8');
     const source = await readFile(join(ROOT, 'lib', 'errors.ts'), 'utf8');

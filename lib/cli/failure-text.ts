@@ -1,8 +1,10 @@
 // Errors as people read them, on standard error.
 
+import { pathToFileURL } from 'node:url';
 import { inspect } from 'node:util';
 import { describe } from '../describe.js';
 import { BosunError, WorkerException } from '../errors.js';
+import { LIBRARY } from '../package-root.js';
 import { UsageError } from './exit-code.js';
 import { type Palette, paletteOf } from './paint.js';
 
@@ -50,7 +52,7 @@ function detailed(error: unknown, headline: string, paint: Palette): string {
     : `${headline}\n${withDimFrames(text, paint)}`;
 }
 
-const OUR_LIBRARY = new URL('..', import.meta.url).href;
+const OUR_LIBRARY = pathToFileURL(`${LIBRARY}/`).href;
 
 /** Frames of the user's modules are what helps; ours are kept only where there are no others, as in a bug of ours. */
 function withoutOurFrames(error: unknown): string {

@@ -122,8 +122,9 @@ export class Job {
     if (this.#killed.signal.aborted) process.exit(code);
     if (this.#code !== EXIT.INTERRUPTED && this.#code !== EXIT.TERMINATED) {
       this.#code = code;
-      this.#tell('stopping: running tasks are asked to finish; once more kills them');
+      // Before it is said: nothing begins any more then.
       this.stop();
+      this.#tell('stopping: running tasks are asked to finish; once more kills them');
       return;
     }
     this.#tell('killing them');

@@ -1,14 +1,16 @@
 // The command line: what there is, and what it says of itself.
 
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { PACKAGE_ROOT } from '../package-root.js';
 import { EXIT, type ExitCode, UsageError } from './exit-code.js';
 import { complain } from './failure-text.js';
 import type { CommonOptions } from './job.js';
 import type { MapOptions } from './map.js';
 import type { RunOptions } from './run.js';
 
-const MANIFEST = new URL('../../../package.json', import.meta.url);
+const MANIFEST = join(PACKAGE_ROOT, 'package.json');
 
 const ABOUT = `
 Examples:

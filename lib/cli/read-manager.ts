@@ -2,8 +2,8 @@
 
 import { BosunError, WorkerStartError } from '../errors.js';
 import { ProcessManager, type RunOptions } from '../manager/process-manager.js';
-import type { RunTarget } from '../manager/run-target.js';
 import type { TaskHandle } from '../task/manager.js';
+import type { RunTarget } from '../task/target.js';
 import type { Task } from '../task/task.js';
 
 /** Tells when there is something new to wait for: `messages()` ends whenever nothing is left. */

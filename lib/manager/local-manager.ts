@@ -126,8 +126,9 @@ export class LocalManager implements Manager {
 
   async #work(): Promise<void> {
     const { session, close } = await createSession(undefined);
+    const state = { value: undefined };
     const stopReason = () => (this.#isOverTime() ? STOP_REASON.TIMEOUT : 0);
-    const environment = { manager: this, session, log: createLogger(false), worker: 0, stopReason };
+    const environment = { manager: this, session, log: createLogger(false), worker: 0, state, stopReason };
     for (let entry = this.#next(); entry !== undefined; entry = this.#next()) {
       clearTimeout(entry.timer);
       // A loop of short tasks lets no timer fire.

@@ -7,7 +7,7 @@ import { type NativeDispatcher, native } from '../native.js';
 import type { WorkerConfiguration } from '../runtime/configuration.js';
 import type { WorkerId } from '../task/context.js';
 import { encodePayload } from '../wire/payload.js';
-import { ProcessWorker } from '../worker/process-worker.js';
+import { ProcessLife } from '../worker/process-life.js';
 import { StderrTail, tailOfFile } from '../worker/stderr-tail.js';
 import type { LostTask, Runner } from './failures.js';
 import { NetLine } from './net-line.js';
@@ -22,7 +22,7 @@ const EXIT_AFTER_EOF_MS = 1_000;
 export class Member implements Runner {
   readonly worker: WorkerId;
   readonly connection: number;
-  readonly life: ProcessWorker;
+  readonly life: ProcessLife;
   readonly startedAt = performance.now();
   readonly #dispatcher: NativeDispatcher;
   /** Unless it is driven natively. */
@@ -63,7 +63,8 @@ export class Member implements Runner {
     try {
       if (this.#line === undefined && !dispatcher.attach(connection, parentEnd)) throw systemRefusal();
       stderr = settings.logDirectory === undefined ? this.#openTail() : this.#openLog(settings.logDirectory);
-      this.life = new ProcessWorker({
+      this.life = new ProcessLife({
+        main: 'main',
         descriptors: childEnds,
         stdout: settings.logDirectory === undefined ? (settings.stdoutToStderr ? 2 : 1) : stderr,
         stderr,

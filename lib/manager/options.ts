@@ -3,12 +3,12 @@
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import { InvalidArgumentError } from '../errors.js';
-import { checkSignal, integer, MAX_DELAY_MS, ownOptions } from '../own-options.js';
+import { checkSignal, integer, MAX_DELAY_MS, oneOf, ownOptions } from '../own-options.js';
 import { checkPolicy, NO_POLICY, type RetryPolicy, type TaskPolicy } from '../task/policy.js';
-import type { TargetReference } from '../task/task.js';
+import type { RunTarget, TargetReference } from '../task/target.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
 import { checkListen, type ListenOptions, type ListenSettings } from './listen-options.js';
-import { type RunTarget, RunTargets } from './run-target.js';
+import { RunTargets } from './run-target.js';
 
 /** Options of a ProcessManager. Times are milliseconds, sizes are bytes. */
 export interface ProcessManagerOptions {
@@ -189,11 +189,6 @@ function driverKind(): DriverKind {
   return process.platform === 'linux' ? 'direct' : 'thread';
 }
 
-/** A time to wait, in milliseconds. */
-export function delay(name: string, value: unknown): number {
-  return integer(name, value, 0, MAX_DELAY_MS);
-}
-
 function checkRestart(given: ProcessManagerOptions['restart']): ManagerSettings['restart'] {
   const { max = 5, within = 10_000 } = ownOptions(given, 'the options of restart');
   return { max: orInfinity('restart.max', max, 0), within: integer('restart.within', within, 1, MAX_DELAY_MS) };
@@ -206,14 +201,6 @@ function orInfinity(name: string, value: number, least: number): number {
 function ofType<T>(name: string, value: T, type: 'boolean' | 'string' | 'object'): T {
   if (typeof value !== type || value === null)
     throw new InvalidArgumentError(`${name} is a ${type}, not ${String(value)}`);
-  return value;
-}
-
-/** One of some strings, or an error that lists them. */
-export function oneOf<T extends string>(name: string, value: T, allowed: readonly T[]): T {
-  if (!allowed.includes(value)) {
-    throw new InvalidArgumentError(`${name} is one of ${allowed.join(', ')}, not ${String(value)}`);
-  }
   return value;
 }
 

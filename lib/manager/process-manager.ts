@@ -2,11 +2,12 @@
 
 import { EventEmitter } from 'node:events';
 import { InvalidArgumentError } from '../errors.js';
-import { checkSignal, ownOptions } from '../own-options.js';
+import { checkSignal, delay, oneOf, ownOptions } from '../own-options.js';
 import { Proxy } from '../runtime/proxy.js';
 import type { Manager, TaskHandle } from '../task/manager.js';
 import { checkPolicy, type LimitOptions } from '../task/policy.js';
 import { specName, type TaskSpec, toSpec } from '../task/spec.js';
+import type { RunTarget } from '../task/target.js';
 import { choosePriority } from '../task/target.js';
 import type { Task } from '../task/task.js';
 import { encodePayload } from '../wire/payload.js';
@@ -15,9 +16,9 @@ import { Engine } from './engine.js';
 import type { ProcessManagerEvents } from './events.js';
 import { inTaskResource, ScheduledTask } from './handle.js';
 import type { ListenAddress } from './listener.js';
-import { checkManagerOptions, delay, type ManagerSettings, oneOf, type ProcessManagerOptions } from './options.js';
+import { checkManagerOptions, type ManagerSettings, type ProcessManagerOptions } from './options.js';
 import { Prefixes } from './prefixes.js';
-import { type RunTarget, RunTargets } from './run-target.js';
+import { RunTargets } from './run-target.js';
 import type { ManagerStats } from './stats.js';
 import { FLAG_INBOX_ERRORS } from './submissions.js';
 import type { WorkerInfo } from './worker-set.js';

@@ -1,7 +1,7 @@
 // What a manager tells a worker in its first frame.
 
 import type { TaskPolicy } from '../task/policy.js';
-import type { TargetReference } from '../task/task.js';
+import type { TargetReference } from '../task/target.js';
 
 export interface WorkerConfiguration {
   readonly worker: number;

@@ -44,6 +44,7 @@ if (owned !== undefined) {
     session: owned.session,
     log,
     worker: configuration.worker,
+    state: { value: undefined },
     stopReason: (sequence: number, lane: number) => link.stopReason(sequence, lane),
   };
   const loop = new TaskLoop(link, environment, configuration.concurrency);

@@ -1,6 +1,6 @@
 // The TaskContext of one run. Made for every task, so what is seldom used is made when it is asked for.
 
-import { CancellationError, TimeoutError } from '../errors.js';
+import { CancellationError, TimeoutError, WorkerTerminatedError } from '../errors.js';
 import type { Logger, Session, TaskContext } from '../task/context.js';
 import type { Manager } from '../task/manager.js';
 
@@ -10,12 +10,14 @@ export interface RunEnvironment {
   readonly session: Session;
   readonly log: Logger;
   readonly worker: number;
+  /** `ctx.userState`. */
+  readonly state: { value: unknown };
   /** Why the task with this sequence number is to stop, whether or not this thread has been told; 0 while it may go on. */
   stopReason(sequence: number, lane: number): number;
 }
 
-/** As in native/process/status_page.h. */
-export const STOP_REASON = { CANCELLED: 1, TIMEOUT: 2, CLOSING: 3 } as const;
+/** As in native/process/status_page.h; the last one is of workers that have no manager. */
+export const STOP_REASON = { CANCELLED: 1, TIMEOUT: 2, CLOSING: 3, TERMINATED: 4 } as const;
 
 function errorOf(reason: number): Error {
   switch (reason) {
@@ -23,6 +25,8 @@ function errorOf(reason: number): Error {
       return new TimeoutError('the task ran for longer than its timeout');
     case STOP_REASON.CLOSING:
       return new CancellationError('the task was asked to stop: its manager closes');
+    case STOP_REASON.TERMINATED:
+      return new WorkerTerminatedError();
     default:
       return new CancellationError('the task was asked to stop');
   }
@@ -60,6 +64,14 @@ export class RunContext implements TaskContext {
 
   get worker(): number {
     return this.#environment.worker;
+  }
+
+  get userState(): unknown {
+    return this.#environment.state.value;
+  }
+
+  set userState(value: unknown) {
+    this.#environment.state.value = value;
   }
 
   /** Why the task was asked to stop, if it was. */

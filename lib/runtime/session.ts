@@ -3,8 +3,8 @@
 import { createRequire } from 'node:module';
 import type { Agent } from 'undici';
 import type { Session } from '../task/context.js';
+import type { TargetReference } from '../task/target.js';
 import { functionOf, importModule } from '../task/target.js';
-import type { TargetReference } from '../task/task.js';
 
 type Undici = typeof import('undici');
 

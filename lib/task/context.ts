@@ -43,6 +43,11 @@ export interface TaskContext {
   readonly attempt: number;
   readonly worker: WorkerId;
   readonly log: Logger;
+  /**
+   * Whatever this worker keeps between its tasks. That of a Worker begins as `initialState` and is its owner's to read when
+   * it has ended.
+   */
+  userState: unknown;
 }
 
 const storage = new AsyncLocalStorage<TaskContext>();

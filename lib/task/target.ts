@@ -4,6 +4,21 @@ import { createRequire } from 'node:module';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { InvalidArgumentError, NotPortableError, OutOfRangeError } from '../errors.js';
+import { ownOptions } from '../own-options.js';
+
+/** What a portable function is: an export of a module that a worker can import. */
+export interface TargetReference {
+  readonly module: string;
+  readonly exportName: string;
+}
+
+export interface TargetObject {
+  readonly module: string | URL;
+  readonly export: string;
+}
+
+/** An export of a module, or a module's default export; `'./file.js#name'` names an export too. */
+export type RunTarget = TargetObject | URL | string;
 
 /**
  * The URL of a module: a URL as it is, a path from the current directory, a bare name by the package lookup from there.
@@ -36,6 +51,26 @@ export function exportOf(name: unknown): string {
   return name;
 }
 
+/** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for what can be no target. */
+export function parseTarget(target: RunTarget): TargetReference {
+  if (typeof target === 'string') return parseText(target);
+  if (target instanceof URL) return parseText(target.href);
+  const { module, export: exportName } = ownOptions(target, 'a target is a URL, a path or { module, export }: these');
+  return { module: moduleUrl(module), exportName: exportOf(exportName) };
+}
+
+function parseText(text: string): TargetReference {
+  const hash = text.lastIndexOf('#');
+  if (hash === -1) return { module: moduleUrl(text), exportName: 'default' };
+  let exportName: string;
+  try {
+    exportName = decodeURIComponent(text.slice(hash + 1));
+  } catch (cause) {
+    throw new InvalidArgumentError(`the export in ${text} is no encoded name`, { cause });
+  }
+  return { module: moduleUrl(text.slice(0, hash)), exportName: exportOf(exportName) };
+}
+
 /** @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for anything but an integer from 0 to levels - 1. */
 export function checkPriority(priority: number, levels: number): number {
   if (!Number.isInteger(priority) || priority < 0 || priority >= levels) {
@@ -51,18 +86,40 @@ export function choosePriority(argument: number | undefined, own: number | undef
   return checkPriority(argument ?? own ?? Math.min(1, levels - 1), levels);
 }
 
+let isGuarded = false;
+let importing = 0;
+
+/** This is a worker: what is imported here must not start others meanwhile. */
+export function guardImports(): void {
+  isGuarded = true;
+}
+
+/** @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) while a worker imports the module of what it is to run. */
+export function assertNotImporting(): void {
+  if (!isGuarded || importing === 0) return;
+  throw new NotPortableError(
+    'a worker imports the module of what it is to run, and that starts workers again, without end: put the function ' +
+      'into a module of its own',
+  );
+}
+
 type Namespace = Readonly<Record<string, unknown>>;
 const namespaces = new Map<string, Namespace>();
 
 /** Imports a module once; the namespace itself, not a promise, from the second time on. */
 export function importModule(url: string): Namespace | Promise<Namespace> {
-  return (
-    namespaces.get(url) ??
-    (import(url) as Promise<Namespace>).then((namespace) => {
-      namespaces.set(url, namespace);
-      return namespace;
-    })
-  );
+  return namespaces.get(url) ?? load(url);
+}
+
+async function load(url: string): Promise<Namespace> {
+  importing += 1;
+  try {
+    const namespace = (await import(url)) as Namespace;
+    namespaces.set(url, namespace);
+    return namespace;
+  } finally {
+    importing -= 1;
+  }
 }
 
 /** @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when the module has no such function. */

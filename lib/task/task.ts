@@ -5,7 +5,7 @@ import { InvalidArgumentError, NotPortableError } from '../errors.js';
 import { checkSignal, ownOptions } from '../own-options.js';
 import type { TaskContext } from './context.js';
 import { checkPolicy, type LimitOptions, NO_POLICY, type RetryPolicy } from './policy.js';
-import { checkPriority, exportOf, functionOf, importModule, moduleUrl } from './target.js';
+import { checkPriority, exportOf, functionOf, importModule, moduleUrl, type TargetReference } from './target.js';
 
 /** A task's own function: `args`, then `kwargs` as one object when there are any, then the context. */
 // biome-ignore lint/suspicious/noExplicitAny: any argument list is a legal one, and only `any` accepts them all
@@ -28,12 +28,6 @@ export interface TaskOptions {
   readonly retry?: RetryPolicy;
   /** Cancels it. It stays in this process: a task with one cannot be scheduled by another task. */
   readonly signal?: AbortSignal;
-}
-
-/** What a portable function is: an export of a module that a worker can import. */
-export interface TargetReference {
-  readonly module: string;
-  readonly exportName: string;
 }
 
 /**

@@ -2,8 +2,11 @@
 
 #include "process/descriptors.h"
 
+#include <sys/mman.h>
+
 #include "addon/classes.h"
 #include "addon/convert.h"
+#include "process/shared_page.h"
 
 namespace bosun {
 namespace {
@@ -34,11 +37,42 @@ Napi::Value OpenPipeEnds(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// openLink(): [parent end, child end, shared memory, child lifeline, parent lifeline], the caller's; see LocalLink.
+Napi::Value OpenLink(const Napi::CallbackInfo& info) {
+  LocalLink link;
+  if (!OpenLocalLink(link)) {
+    ThrowErrno(info.Env(), errno);
+    return info.Env().Undefined();
+  }
+  UniqueFd* const ends[] = {&link.parent_end, &link.child_end, &link.page_file, &link.child_lifeline,
+                            &link.parent_lifeline};
+  Napi::Array result = Napi::Array::New(info.Env(), std::size(ends));
+  for (std::uint32_t i = 0; i < std::size(ends); ++i) {
+    result.Set(i, Napi::Number::New(info.Env(), ends[i]->Release()));
+  }
+  return result;
+}
+
+// mapShared(fd): the beginning of the memory behind it, as an ArrayBuffer that other processes write to as well.
+Napi::Value MapShared(const Napi::CallbackInfo& info) {
+  constexpr std::size_t kBytes = 64;
+  static_assert(kBytes <= sizeof(StatusPage));
+  void* memory =
+      ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, static_cast<int>(NumberAt(info, 0, -1)), 0);
+  if (memory == MAP_FAILED) {
+    ThrowErrno(info.Env(), errno);
+    return info.Env().Undefined();
+  }
+  return Napi::ArrayBuffer::New(info.Env(), memory, kBytes, [](Napi::Env, void* data) { ::munmap(data, kBytes); });
+}
+
 }  // namespace
 
 void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("closeDescriptor", Napi::Function::New<CloseDescriptor>(env, "closeDescriptor"));
   exports.Set("duplicate", Napi::Function::New<Duplicate>(env, "duplicate"));
+  exports.Set("mapShared", Napi::Function::New<MapShared>(env, "mapShared"));
+  exports.Set("openLink", Napi::Function::New<OpenLink>(env, "openLink"));
   exports.Set("openPipe", Napi::Function::New<OpenPipeEnds>(env, "openPipe"));
 }
 

@@ -1,8 +1,8 @@
 // The manager of code that runs without one.
 
 import { NullManagerError } from '../errors.js';
-import type { Manager, TaskHandle } from '../task/manager.js';
-import type { Task } from '../task/task.js';
+import type { Manager, TaskHandle } from './manager.js';
+import type { Task } from './task.js';
 
 /** Ignores messages and refuses tasks: for one-off tasks whose progress nobody follows and that schedule no more. */
 export class NullManager implements Manager {

@@ -1,14 +1,16 @@
-// A worker that is a child process.
+// The life of a worker that is a child process.
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { native } from '../native.js';
+import { runtimeFile } from '../package-root.js';
 import { inheritedExecArgv } from './exec-argv.js';
 import { type Suspendable, unwatchSuspension, watchSuspension } from './suspension.js';
 import { WorkerLife } from './worker-life.js';
 
 /** What a process is started with. */
-export interface ProcessWorkerOptions {
+export interface ProcessLifeOptions {
+  /** What it runs: tasks of a manager, or the target of a Worker. */
+  readonly main: 'main' | 'worker';
   /** Inherited as descriptors 3, 4 and 5; the caller closes its own copies after the constructor. */
   readonly descriptors: readonly [socket: number, page: number, lifeline: number];
   /** Where standard output and error go. */
@@ -20,21 +22,19 @@ export interface ProcessWorkerOptions {
   readonly env?: NodeJS.ProcessEnv | undefined;
 }
 
-const MAIN = fileURLToPath(new URL('../runtime/main.js', import.meta.url));
-
-/** Starts a Node.js process that runs tasks. */
-export class ProcessWorker extends WorkerLife implements Suspendable {
+/** Starts a Node.js process. */
+export class ProcessLife extends WorkerLife implements Suspendable {
   readonly #child: ChildProcess;
   #error: Error | undefined;
 
-  constructor({ descriptors, stdout, stderr, execArgv, env }: ProcessWorkerOptions) {
+  constructor({ main, descriptors, stdout, stderr, execArgv, env }: ProcessLifeOptions) {
     super();
-    this.#child = spawn(process.execPath, [...(execArgv ?? inheritedExecArgv(process.execArgv)), MAIN], {
+    this.#child = spawn(process.execPath, [...(execArgv ?? inheritedExecArgv(process.execArgv)), runtimeFile(main)], {
       stdio: ['ignore', stdout, stderr, ...descriptors],
       env: env ?? process.env,
       windowsHide: true,
     });
-    // The manager decides what keeps this process alive.
+    // Its owner decides what keeps this process up.
     this.#child.unref();
     watchSuspension(this);
     const { pid } = this.#child;
@@ -53,6 +53,11 @@ export class ProcessWorker extends WorkerLife implements Suspendable {
       unwatchSuspension(this);
       this.markDead({ exitCode, exitSignal });
     });
+  }
+
+  /** This process stays up as long as that one. */
+  ref(): void {
+    this.#child.ref();
   }
 
   get pid(): number | undefined {

@@ -1,0 +1,22 @@
+// Where the files of the package are, from wherever the code was bundled to.
+
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The nearest folder upwards with a package.json. */
+function findRoot(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'package.json')) && dirname(folder) !== folder) folder = dirname(folder);
+  return folder;
+}
+
+export const PACKAGE_ROOT = findRoot();
+
+/** The compiled library. */
+export const LIBRARY = join(PACKAGE_ROOT, 'dist', 'lib');
+
+/** What a worker is started with. */
+export function runtimeFile(name: 'main' | 'worker' | 'thread'): string {
+  return join(LIBRARY, 'runtime', `${name}.js`);
+}

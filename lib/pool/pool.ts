@@ -1,0 +1,275 @@
+// A function over many inputs, on workers of any kind.
+
+import { InvalidArgumentError, PoolError, PoolStateError } from '../errors.js';
+import { delay, integer, oneOf, ownOptions } from '../own-options.js';
+import { PersistentWorker, type PersistentWorkerOptions } from '../worker/persistent-worker.js';
+import type { WorkerTarget } from '../worker/target.js';
+import type { WorkerType } from '../worker/worker.js';
+import { Inputs, type Source } from './job.js';
+import { type PoolResult, PoolRun, type RunOptions, type Seat } from './pool-run.js';
+
+/** Options of a Pool. */
+export interface PoolOptions {
+  /** Before the items of each input are laid over them, see PersistentWorker. */
+  readonly args?: readonly unknown[];
+  readonly kwargs?: Readonly<Record<string, unknown>>;
+  /** Inputs that a worker has died of, or with, are given to another; true unless given. */
+  readonly retry?: boolean;
+  /** Workers that an input may cost before it is given up; 3 unless given. */
+  readonly maxCrashes?: number;
+  /** Milliseconds that workers are given to end; 5 000 unless given. */
+  readonly closeTimeout?: number;
+  /** A worker that dies is followed by another; true unless given. */
+  readonly replaceDead?: boolean;
+  readonly name?: string;
+  /** A function as the target is sent as text, see WorkerOptions. */
+  readonly allowInline?: boolean;
+}
+
+/** Of a worker of a pool; all else is the pool's. */
+export type PoolWorkerOptions = Omit<
+  PersistentWorkerOptions,
+  'target' | 'args' | 'kwargs' | 'run' | 'onError' | 'allowInline'
+>;
+
+type PersistentWorkerClass = new (options: PersistentWorkerOptions) => PersistentWorker;
+
+const KNOWN = ['args', 'kwargs', 'retry', 'maxCrashes', 'closeTimeout', 'replaceDead', 'name', 'allowInline'];
+const KNOWN_OF_RUN = ['extraPendingInputs', 'workerCallback', 'enqueueFn'];
+
+let made = 0;
+
+/**
+ * Runs a function for every input, on whatever workers are added. Inputs that a worker has lost are given to another;
+ * what the function throws is the result of that input alone.
+ *
+ * @example
+ * await using pool = new Pool('./square.js#square');
+ * for (let i = 0; i < 4; i++) pool.addWorker('process');
+ * console.log(await pool.map([1, 2, 3]));
+ */
+export class Pool implements AsyncDisposable {
+  readonly name: string;
+  readonly #target: WorkerTarget;
+  readonly #options: PoolOptions;
+  readonly #seats: (Seat & { readonly replace: () => Promise<PersistentWorker> })[] = [];
+  #count = 0;
+  #run: PoolRun<unknown> | undefined;
+  #isClosed = false;
+
+  /** @throws InvalidArgumentError, OutOfRangeError for bad options. */
+  constructor(target: WorkerTarget, given: PoolOptions = {}) {
+    const options = ownOptions(given, 'the options of a pool');
+    checkKnown(options, KNOWN, 'a pool');
+    delay('closeTimeout', options.closeTimeout ?? 0);
+    integer('maxCrashes', options.maxCrashes ?? 1, 1, 1_000);
+    made += 1;
+    this.name = options.name ?? `pool ${made}`;
+    this.#target = target;
+    this.#options = options;
+  }
+
+  /** Those that are alive, and the dead that nobody has followed. */
+  get workers(): readonly PersistentWorker[] {
+    return this.#seats.map(({ worker }) => worker);
+  }
+
+  /**
+   * Starts a worker. During a run it takes part at once.
+   *
+   * @param type a kind, or a class of persistent workers.
+   * @throws PoolStateError (ERR_BOSUN_POOL_STATE) when the pool is closed.
+   */
+  addWorker(type: WorkerType | PersistentWorkerClass, options: PoolWorkerOptions = {}): PersistentWorker {
+    this.#assertOpen();
+    if (typeof type === 'string') oneOf('the type of a worker', type, ['thread', 'process']);
+    const { args, kwargs, allowInline } = this.#options;
+    const number = this.#count;
+    const all: PersistentWorkerOptions = {
+      name: `${this.name} worker ${number}`,
+      userId: number,
+      ...ownOptions(options, 'the options of a worker'),
+      target: this.#target,
+      onError: 'report',
+      ...(args !== undefined && { args }),
+      ...(kwargs !== undefined && { kwargs }),
+      ...(allowInline !== undefined && { allowInline }),
+    };
+    const make = () => (typeof type === 'string' ? PersistentWorker.create(type, all) : new type(all));
+    return this.#seat(make(), async () => make());
+  }
+
+  /** Takes a worker that was made elsewhere; it is closed with the pool. */
+  attach(worker: PersistentWorker): PersistentWorker {
+    this.#assertOpen();
+    if (!(worker instanceof PersistentWorker)) throw new InvalidArgumentError('a pool takes persistent workers');
+    if (this.workers.includes(worker)) throw new InvalidArgumentError(`${worker.name} is in the pool already`);
+    return this.#seat(worker, () => worker.restart());
+  }
+
+  /**
+   * Works off all inputs.
+   *
+   * @param sources one item of each is an input, until the first of them ends.
+   * @returns the results in the order of the inputs.
+   * @throws PoolError (ERR_BOSUN_POOL) with what there is, when an input gave no value; the others are worked off before.
+   * @throws PoolStateError (ERR_BOSUN_POOL_STATE) while it runs already, or is closed.
+   */
+  async run<V = unknown>(sources: readonly Source[], options: RunOptions = {}): Promise<V[]> {
+    const values: { readonly index: number; readonly value: V }[] = [];
+    const failed: PoolResult<V>[] = [];
+    const lost = (): (readonly unknown[])[] => failed.map(({ input }) => input);
+    const partial = (): V[] => values.sort((a, b) => a.index - b.index).map(({ value }) => value);
+    try {
+      for await (const result of this.stream<V>(sources, options)) {
+        if ('value' in result) values.push(result as { index: number; value: V });
+        else failed.push(result);
+      }
+    } catch (error) {
+      if (!(error instanceof PoolError)) throw error;
+      const lostInputs = [...lost(), ...error.lostInputs];
+      throw new PoolError(error.message, { cause: error.cause, partialResults: partial(), lostInputs });
+    }
+    const [first] = failed;
+    if (first === undefined) return partial();
+    const message = `${failed.length} of ${failed.length + values.length} inputs failed, the first: ${String(first.error)}`;
+    throw new PoolError(message, { cause: first.error, partialResults: partial(), lostInputs: lost() });
+  }
+
+  /**
+   * Works off all inputs and yields what became of each, as it comes. Leaving the loop takes no more inputs; what workers
+   * have they finish, unheard.
+   *
+   * @throws PoolError, PoolStateError as `run`; an input that fails is yielded with its `error`.
+   */
+  async *stream<V = unknown>(sources: readonly Source[], given: RunOptions = {}): AsyncGenerator<PoolResult<V>> {
+    this.#assertIdle();
+    const options = ownOptions(given, 'the options of a run');
+    checkKnown(options, KNOWN_OF_RUN, 'a run');
+    integer('extraPendingInputs', options.extraPendingInputs ?? 0, 0, 1_000_000);
+    const inputs = new Inputs(sources);
+    const { retry = true, maxCrashes = 3, replaceDead = true } = this.#options;
+    const run = new PoolRun<V>(inputs, {
+      ...options,
+      retry,
+      maxCrashes,
+      replace: (seat) => (replaceDead && !this.#isClosed ? this.#replace(seat) : undefined),
+    });
+    const dead = this.#seats.filter(({ worker }) => !worker.isAlive());
+    if (replaceDead) await Promise.all(dead.map((seat) => this.#replace(seat)));
+    this.#assertIdle();
+    const alive = this.#seats.filter(({ worker }) => worker.isAlive());
+    if (alive.length === 0) throw new PoolError('the pool has no worker that is alive: addWorker first');
+    this.#run = run as PoolRun<unknown>;
+    try {
+      for (const seat of alive) run.join(seat);
+      for (let next = await run.results.take(); !next.done; next = await run.results.take()) {
+        run.wake();
+        yield next.value;
+      }
+    } finally {
+      run.stop();
+      this.#run = undefined;
+    }
+    const { failure, lostInputs } = run;
+    if (failure !== undefined) {
+      if (failure instanceof PoolError) throw new PoolError(failure.message, { cause: failure.cause, lostInputs });
+      throw failure;
+    }
+    if (run.isComplete) return;
+    const message = 'the pool could not work off all inputs: workers have died with some, or all of them have';
+    throw new PoolError(message, { lostInputs });
+  }
+
+  /** The results for one source, in its order. @throws as `run`. */
+  map<V = unknown>(source: Source, options: RunOptions = {}): Promise<V[]> {
+    return this.run<V>([source], options);
+  }
+
+  /** The results for one source as soon as all before them are there. Throws at the first input that failed. */
+  async *imap<V = unknown>(source: Source, options: RunOptions = {}): AsyncGenerator<V> {
+    const early = new Map<number, PoolResult<V>>();
+    let index = 0;
+    for await (const result of this.stream<V>([source], options)) {
+      early.set(result.index, result);
+      for (let next = early.get(index); next !== undefined; next = early.get(index)) {
+        early.delete(index);
+        index += 1;
+        yield valueOf(next);
+      }
+    }
+  }
+
+  /** The results for one source as they come. Throws at the first input that failed. */
+  async *imapUnordered<V = unknown>(source: Source, options: RunOptions = {}): AsyncGenerator<V> {
+    for await (const result of this.stream<V>([source], options)) yield valueOf(result);
+  }
+
+  /** Every worker anew, the dead too; inputs of the last run do not count any more in their results. */
+  async restartWorkers(): Promise<void> {
+    this.#assertIdle();
+    const { closeTimeout = 5_000 } = this.#options;
+    await Promise.all(this.workers.map((worker) => worker.restart({ wait: closeTimeout })));
+  }
+
+  /**
+   * Lets the workers end; those that do not within the time are terminated.
+   *
+   * @param timeout milliseconds; `closeTimeout` unless given.
+   * @throws PoolStateError (ERR_BOSUN_POOL_STATE) during a run.
+   */
+  async close(timeout: number = this.#options.closeTimeout ?? 5_000): Promise<void> {
+    delay('timeout', timeout);
+    this.#assertNotRunning();
+    this.#isClosed = true;
+    await Promise.all(this.workers.map(async (worker) => (await worker.wait(timeout)) || worker.terminate()));
+  }
+
+  /** Terminates the workers; a run fails with a PoolError. */
+  async terminate(timeout = 1_000): Promise<void> {
+    delay('timeout', timeout);
+    this.#isClosed = true;
+    await Promise.all(this.workers.map((worker) => worker.terminate({ timeout })));
+  }
+
+  /** `close()`, or `terminate()` during a run. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#run === undefined ? this.close() : this.terminate();
+  }
+
+  #seat(worker: PersistentWorker, replace: () => Promise<PersistentWorker>): PersistentWorker {
+    const seat = { number: this.#count, worker, replace };
+    this.#count += 1;
+    this.#seats.push(seat);
+    this.#run?.join(seat);
+    return worker;
+  }
+
+  async #replace(seat: Seat): Promise<void> {
+    const own = this.#seats.find((candidate) => candidate === seat);
+    if (own !== undefined) own.worker = await own.replace();
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new PoolStateError(`${this.name} is closed`);
+  }
+
+  #assertNotRunning(): void {
+    if (this.#run !== undefined) throw new PoolStateError(`${this.name} is running: wait for its run, or terminate it`);
+  }
+
+  #assertIdle(): void {
+    this.#assertOpen();
+    this.#assertNotRunning();
+  }
+}
+
+function valueOf<V>(result: PoolResult<V>): V {
+  if ('error' in result) throw result.error;
+  return result.value;
+}
+
+function checkKnown(options: object, known: readonly string[], what: string): void {
+  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw new InvalidArgumentError(`${what} has no option '${unknown}'`);
+}

@@ -1,0 +1,268 @@
+// What a Worker runs inside: its target, once or for each input, and what it tells its owner.
+
+import { hostname } from 'node:os';
+import { describe } from '../describe.js';
+import { InvalidArgumentError, ResultCloneError, WorkerTerminatedError } from '../errors.js';
+import { runInContext } from '../task/context.js';
+import { NullManager } from '../task/null-manager.js';
+import { functionOf, importModule } from '../task/target.js';
+import { encodeError } from '../wire/error-codec.js';
+import { type Line, SAY } from '../wire/line.js';
+import { createLogger } from './log.js';
+import { RunContext, STOP_REASON } from './run-context.js';
+import { createSession } from './session.js';
+
+/** An exported function, or the text of one (`allowInline`). */
+export type TravellingTarget = { readonly module: string; readonly exportName: string } | { readonly source: string };
+
+/** What the owner says first. */
+export interface StartMessage {
+  readonly target: TravellingTarget;
+  readonly args: readonly unknown[];
+  readonly state: unknown;
+  readonly persistent: boolean;
+  /** Of a persistent one: what its target throws ends it. */
+  readonly diesOnError: boolean;
+  /** For the list of processes. */
+  readonly title: string | undefined;
+}
+
+/** What the worker says first. */
+export interface StartedMessage {
+  readonly host: string;
+  readonly pid: number;
+  readonly tid: number;
+}
+
+export type InputMessage = readonly [sequence: number, args: readonly unknown[]];
+
+/** `value` or, encoded, `error`. */
+export type DoneMessage = readonly [sequence: number, value: unknown, error?: Uint8Array];
+
+/** What the worker says last. */
+export interface EndMessage {
+  readonly result: unknown;
+  /** Encoded; undefined when it has ended well. */
+  readonly error: Uint8Array | undefined;
+  /** That error is the one which the target was told to stop with. */
+  readonly terminated: boolean;
+  /** The input whose error it is. */
+  readonly sequence: number | undefined;
+  readonly state: unknown;
+}
+
+type Target = (...args: readonly unknown[]) => unknown;
+
+type Ending = { readonly result: unknown } | { readonly error: unknown; readonly sequence?: number };
+
+/** Values that a generator may yield before its owner has taken any. */
+const FIRST_ROOM = 16;
+
+export class TargetLoop {
+  readonly #line: Line;
+  /** Not 0 when the target is to stop, also while this thread cannot be told. */
+  readonly #flag: Int32Array;
+  readonly #tid: number;
+  readonly #state: { value: unknown } = { value: undefined };
+  readonly #inputs: InputMessage[] = [];
+  #context: RunContext | undefined;
+  #isStopped = false;
+  #isClosed = false;
+  #room = FIRST_ROOM;
+  #wake: () => void = () => {};
+  #start: (message: StartMessage) => void = () => {};
+  #fail: (error: unknown) => void = () => {};
+
+  /** @param flag shared with the owner. */
+  constructor(line: Line, flag: Int32Array, tid: number) {
+    this.#line = line;
+    this.#flag = flag;
+    this.#tid = tid;
+    line.onMessage = (type, value) => this.#onMessage(type, value);
+    line.onEnd = () => this.#stop();
+  }
+
+  /** Ends when the owner has been told how the target did; true when that was well. */
+  async run(): Promise<boolean> {
+    const started: StartedMessage = { host: hostname(), pid: process.pid, tid: this.#tid };
+    const message = new Promise<StartMessage>((resolve) => {
+      this.#start = resolve;
+    });
+    const failed = new Promise<Ending>((resolve) => {
+      this.#fail = (error) => resolve({ error });
+    });
+    this.#line.send(SAY.STARTED, started);
+    const ending = await Promise.race([message.then((start) => this.#runTarget(start)), failed]);
+    this.#sendEnd(ending);
+    return 'result' in ending;
+  }
+
+  /** Something that nobody waited for has failed. */
+  fail(error: unknown): void {
+    this.#fail(error);
+  }
+
+  #onMessage(type: number, value: unknown): void {
+    switch (type) {
+      case SAY.START:
+        this.#start(value as StartMessage);
+        break;
+      case SAY.INPUT:
+        this.#inputs.push(value as InputMessage);
+        break;
+      case SAY.CLOSE:
+        this.#isClosed = true;
+        break;
+      case SAY.ROOM:
+        this.#room += value as number;
+        break;
+      case SAY.STOP:
+        this.#stop();
+        break;
+    }
+    this.#wake();
+  }
+
+  #stop(): void {
+    this.#isStopped = true;
+    this.#context?.stop(STOP_REASON.TERMINATED);
+    this.#wake();
+  }
+
+  async #runTarget(start: StartMessage): Promise<Ending> {
+    this.#state.value = start.state;
+    if (start.title !== undefined) setTitle(start.title, this.#tid);
+    try {
+      const target = await load(start.target);
+      if (this.#isStopped) return { error: new WorkerTerminatedError() };
+      const owned = await createSession(undefined);
+      const environment = {
+        manager: new NullManager(),
+        session: owned.session,
+        log: createLogger(false),
+        worker: 0,
+        state: this.#state,
+        stopReason: () => (Atomics.load(this.#flag, 0) === 0 ? 0 : STOP_REASON.TERMINATED),
+      };
+      const call = (sequence: number, args: readonly unknown[]): Promise<unknown> => {
+        const context = new RunContext(environment, sequence, 0, sequence, 1);
+        this.#context = context;
+        if (this.#isStopped) context.stop(STOP_REASON.TERMINATED);
+        // A generator runs in here too, whenever its next value is asked for.
+        return runInContext(context, async () => (start.persistent ? target(...args) : this.#stream(target(...args))));
+      };
+      const ending = start.persistent
+        ? await this.#workOff(call, start.diesOnError)
+        : { result: await call(1, start.args) };
+      await owned.close();
+      return ending;
+    } catch (error) {
+      return { error };
+    }
+  }
+
+  /** The result of a persistent worker is how many inputs it has worked off. */
+  async #workOff(
+    call: (sequence: number, args: readonly unknown[]) => Promise<unknown>,
+    diesOnError: boolean,
+  ): Promise<Ending> {
+    let count = 0;
+    for (;;) {
+      while (this.#inputs.length === 0 && !this.#isClosed && !this.#isStopped) await this.#change();
+      if (this.#isStopped) return { error: new WorkerTerminatedError() };
+      const input = this.#inputs.shift();
+      if (input === undefined) return { result: count };
+      const [sequence, args] = input;
+      let error: unknown;
+      try {
+        const value = await call(sequence, args);
+        count += 1;
+        if (this.#send(SAY.DONE, [sequence, value] satisfies DoneMessage)) continue;
+        error = new ResultCloneError(`the result of an input cannot be sent: ${this.#refusal}`);
+      } catch (thrown) {
+        error = thrown;
+      }
+      if (diesOnError || this.#isStopped) return { error, sequence };
+      this.#line.send(SAY.DONE, [sequence, undefined, copyOf(error)] satisfies DoneMessage);
+    }
+  }
+
+  /** The values of a generator leave one by one, as many as the owner has room for; its result is what it returned. */
+  async #stream(given: unknown): Promise<unknown> {
+    const outcome = await given;
+    const iterator = iteratorOf(outcome);
+    if (iterator === undefined) return outcome;
+    for (;;) {
+      const step = await iterator.next();
+      if (step.done === true) return step.value;
+      while (this.#room === 0 && !this.#isStopped) await this.#change();
+      if (this.#isStopped) {
+        await iterator.return?.();
+        throw new WorkerTerminatedError();
+      }
+      this.#room -= 1;
+      this.#line.send(SAY.VALUE, step.value);
+    }
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  #refusal = '';
+
+  /** False when the value cannot be sent. */
+  #send(type: number, value: unknown): boolean {
+    try {
+      this.#line.send(type, value);
+      return true;
+    } catch (error) {
+      this.#refusal = (error as Error).message;
+      return false;
+    }
+  }
+
+  #sendEnd(ending: Ending): void {
+    const state = this.#state.value;
+    const failed = (error: unknown, sequence: number | undefined, kept: unknown): EndMessage => {
+      const terminated = error instanceof WorkerTerminatedError;
+      return { result: undefined, error: copyOf(error), terminated, sequence, state: kept };
+    };
+    const message: EndMessage =
+      'result' in ending
+        ? { result: ending.result, error: undefined, terminated: false, sequence: undefined, state }
+        : failed(ending.error, ending.sequence, state);
+    if (this.#send(SAY.END, message)) return;
+    const what = this.#refusal;
+    const error =
+      'result' in ending ? new ResultCloneError(`the result or the state cannot be sent: ${what}`) : ending.error;
+    // The state may be what cannot travel.
+    if (!this.#send(SAY.END, failed(error, undefined, state))) this.#send(SAY.END, failed(error, undefined, undefined));
+  }
+}
+
+function copyOf(error: unknown): Uint8Array {
+  return Uint8Array.from(encodeError(error));
+}
+
+async function load(target: TravellingTarget): Promise<Target> {
+  if (!('source' in target)) return functionOf(await importModule(target.module), target.module, target.exportName);
+  // Only with `allowInline`, which the owner has asked for; a server refuses it.
+  const made: unknown = new Function(`return (${target.source}\n)`)();
+  if (typeof made !== 'function')
+    throw new InvalidArgumentError(`not the text of a function: ${describe(target.source)}`);
+  return made as Target;
+}
+
+/** Of what a generator function returns; other iterables are values. */
+function iteratorOf(value: unknown): Iterator<unknown> | AsyncIterator<unknown> | undefined {
+  const tag = Object.prototype.toString.call(value);
+  return tag === '[object Generator]' || tag === '[object AsyncGenerator]' ? (value as Iterator<unknown>) : undefined;
+}
+
+/** A process has a title; the name of a thread is given when it is started. */
+function setTitle(title: string, tid: number): void {
+  if (tid === 0) process.title = title;
+}

@@ -1,0 +1,173 @@
+// Messages between a worker and its owner, in order: over a stream as frames, between threads as they are.
+
+import type { Duplex } from 'node:stream';
+import type { MessagePort, Worker as Thread, TransferListItem } from 'node:worker_threads';
+import { DataCloneError } from '../errors.js';
+import { checkFrameSize, DEFAULT_MAX_FRAME_BYTES, encodeFrame, FrameDecoder } from './frame.js';
+import { decodePayload, encodePayload } from './payload.js';
+
+/** What a worker and its owner say to each other; one value goes with each. */
+export const SAY = {
+  /** Owner to worker: what to run. */
+  START: 0x68,
+  /** Worker to owner: where it is. */
+  STARTED: 0x68,
+  /** Owner to worker: an input of a persistent one. */
+  INPUT: 0x69,
+  /** Owner to worker: no more inputs. */
+  CLOSE: 0x63,
+  /** Owner to worker: stop what runs. */
+  STOP: 0x78,
+  /** Owner to worker: so many more values may be sent. */
+  ROOM: 0x61,
+  /** Worker to owner: a value that a generator has yielded. */
+  VALUE: 0x76,
+  /** Worker to owner: what became of an input. */
+  DONE: 0x74,
+  /** Worker to owner: it is over; nothing follows. */
+  END: 0x65,
+  /** Owner to the server of a remote worker: by force. */
+  KILL: 0x6b,
+  /** The server of a remote worker to its owner: how its process ended. */
+  EXIT: 0x71,
+} as const;
+
+/** One end of a conversation. Set `onMessage` and `onEnd` in the turn in which it is made. */
+export interface Line {
+  onMessage: (type: number, value: unknown) => void;
+  /** Called once, when nothing more can come; `error` when that is the other end's fault. */
+  onEnd: (error?: Error) => void;
+  /**
+   * Sends a message, or nothing when the other end is gone.
+   *
+   * @param transfer moved instead of copied, between threads.
+   * @throws DataCloneError (ERR_BOSUN_DATA_CLONE), FrameTooLargeError
+   */
+  send(type: number, value?: unknown, transfer?: readonly TransferListItem[]): void;
+  /** Resolves when the other end has taken most of what was sent. */
+  drained(): Promise<void>;
+  /** Lets what was sent arrive, then hangs up. */
+  end(): Promise<void>;
+  /** Hangs up. */
+  destroy(): void;
+}
+
+/** Over a socket. */
+export class StreamLine implements Line {
+  readonly #stream: Duplex;
+  readonly #decoder: FrameDecoder;
+  readonly #maxFrameBytes: number;
+  onMessage: (type: number, value: unknown) => void = () => {};
+  onEnd: (error?: Error) => void = () => {};
+
+  constructor(stream: Duplex, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES) {
+    this.#stream = stream;
+    this.#maxFrameBytes = maxFrameBytes;
+    this.#decoder = new FrameDecoder({ maxFrameBytes });
+    let failure: Error | undefined;
+    stream.on('data', (chunk: Buffer) => {
+      try {
+        for (const { type, payload } of this.#decoder.push(chunk)) {
+          this.onMessage(type, payload.byteLength === 0 ? undefined : decodePayload(payload));
+        }
+      } catch (error) {
+        stream.destroy(error as Error);
+      }
+    });
+    stream.on('error', (error) => {
+      failure = error;
+    });
+    stream.once('close', () => this.onEnd(failure));
+  }
+
+  send(type: number, value?: unknown): void {
+    if (this.#stream.destroyed || this.#stream.writableEnded) return;
+    const payload = value === undefined ? undefined : encodePayload(value);
+    checkFrameSize('the message', payload?.byteLength ?? 0, this.#maxFrameBytes);
+    this.#stream.write(encodeFrame(type, payload));
+  }
+
+  drained(): Promise<void> {
+    const stream = this.#stream;
+    if (!stream.writableNeedDrain || stream.destroyed) return Promise.resolve();
+    return new Promise((resolve) => {
+      const settle = () => {
+        stream.off('drain', settle);
+        stream.off('close', settle);
+        resolve();
+      };
+      stream.on('drain', settle);
+      stream.on('close', settle);
+    });
+  }
+
+  end(): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.#stream.destroyed) resolve();
+      else {
+        this.#stream.once('close', resolve);
+        this.#stream.end(resolve);
+      }
+    });
+  }
+
+  destroy(): void {
+    this.#stream.destroy();
+  }
+}
+
+/** A message that was encoded has bytes; others are structured clones. */
+type Post = readonly [type: number, bytes: Uint8Array | undefined, value?: unknown];
+
+/** Between a thread and its owner. */
+export class PortLine implements Line {
+  readonly #port: MessagePort | Thread;
+  onMessage: (type: number, value: unknown) => void = () => {};
+  onEnd: (error?: Error) => void = () => {};
+
+  constructor(port: MessagePort | Thread) {
+    this.#port = port;
+    port.on('message', ([type, bytes, value]: Post) =>
+      this.onMessage(type, bytes === undefined ? value : decodePayload(bytes, 0, bytes.byteLength, true)),
+    );
+    // A port is closed; a thread exits.
+    port.once('close', () => this.onEnd());
+    port.once('exit', () => this.onEnd());
+  }
+
+  send(type: number, value?: unknown, transfer: readonly TransferListItem[] = []): void {
+    if (transfer.length > 0 || value === undefined) {
+      this.#port.postMessage([type, undefined, value] satisfies Post, transfer);
+      return;
+    }
+    try {
+      // So that errors and Buffers arrive as they do in a process.
+      const bytes = Uint8Array.from(encodePayload(value));
+      this.#port.postMessage([type, bytes] satisfies Post, [bytes.buffer]);
+    } catch (error) {
+      if (!(error instanceof DataCloneError)) throw error;
+      this.#sendClone(type, value, error);
+    }
+  }
+
+  /** Shared memory can only be sent so. */
+  #sendClone(type: number, value: unknown, refusal: Error): void {
+    try {
+      this.#port.postMessage([type, undefined, value] satisfies Post);
+    } catch {
+      throw refusal;
+    }
+  }
+
+  drained(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  end(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  destroy(): void {
+    if ('close' in this.#port) this.#port.close();
+  }
+}

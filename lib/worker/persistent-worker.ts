@@ -1,0 +1,240 @@
+// A worker that calls its target for one input after the other.
+
+import { TimeoutError, WorkerClosedError, WorkerTerminatedError } from '../errors.js';
+import { delay, integer, oneOf, ownOptions } from '../own-options.js';
+import type { DoneMessage, InputMessage } from '../runtime/target-loop.js';
+import { decodeError } from '../wire/error-codec.js';
+import { SAY } from '../wire/line.js';
+import { Mailbox } from './mailbox.js';
+import { type TerminateOptions, Worker, type WorkerOptions, type WorkerType } from './worker.js';
+
+/** Options of a persistent worker. */
+export interface PersistentWorkerOptions extends WorkerOptions {
+  /** What the target throws ends the worker, and the inputs behind it are lost; or it is told of in its place. */
+  readonly onError?: 'die' | 'report';
+}
+
+/** How `restart` waits for the worker to end before it is started again. */
+export interface RestartOptions extends TerminateOptions {
+  /** Milliseconds that the inputs which are there may take; then it is terminated. As long as it takes unless given. */
+  readonly wait?: number;
+}
+
+/** What became of an input. */
+type Outcome<V> = { readonly value: V } | { readonly error: unknown };
+
+/** An input without a result. */
+interface Pending<V> {
+  readonly args: readonly unknown[];
+  /** Of a `call`; the results of others are for `nextResult` and `results`. */
+  readonly settle: ((outcome: Outcome<V>) => void) | undefined;
+}
+
+const KNOWN = [
+  'target',
+  'args',
+  'kwargs',
+  'name',
+  'userId',
+  'run',
+  'setNames',
+  'initialState',
+  'signal',
+  'env',
+  'execArgv',
+  'resourceLimits',
+  'allowInline',
+  'onError',
+];
+
+/** Without the statics of Worker, of which `create` makes something else. */
+const Base = Worker as abstract new <R>(
+  workerType: WorkerType,
+  isPersistent: boolean,
+  options: WorkerOptions,
+  known: readonly string[],
+) => Worker<R>;
+
+/**
+ * Calls its target for each input, in order, until it is closed; `result` is then how many inputs it has worked off.
+ *
+ * @example
+ * await using worker = new PersistentProcessWorker({ target: './square.js#square' });
+ * for (const n of [1, 2, 3]) await worker.enqueue(n);
+ * worker.close();
+ * for await (const square of worker.results()) console.log(square);
+ */
+export abstract class PersistentWorker<V = unknown> extends Base<number> {
+  static readonly isThread: boolean = false;
+  static readonly isProcess: boolean = false;
+  static readonly isRemote: boolean = false;
+  static readonly isPersistent: boolean = true;
+
+  /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for what is no kind of worker. */
+  static create<V = unknown>(type: WorkerType, options: PersistentWorkerOptions = {}): PersistentWorker<V> {
+    oneOf('the type of a worker', type, ['thread', 'process']);
+    return type === 'thread' ? new PersistentThreadWorker<V>(options) : new PersistentProcessWorker<V>(options);
+  }
+
+  readonly onError: 'die' | 'report';
+  readonly #pending = new Map<number, Pending<V>>();
+  readonly #args: readonly unknown[];
+  readonly #kwargs: Readonly<Record<string, unknown>> | undefined;
+  #results = new Mailbox<Outcome<V>>();
+  #sequence = 0;
+
+  /** @internal */
+  constructor(workerType: WorkerType, given: PersistentWorkerOptions) {
+    const { onError = 'die', ...options } = ownOptions(given, 'the options of a worker');
+    oneOf('onError', onError, ['die', 'report']);
+    super(workerType, true, { ...options, run: false }, KNOWN);
+    this.onError = onError;
+    this.#args = options.args ?? [];
+    this.#kwargs = options.kwargs;
+    if (options.target !== undefined && options.run !== false) this.begin();
+  }
+
+  /** The inputs that have no result yet, or were lost with the worker, in order. */
+  get pendingInputs(): readonly (readonly unknown[])[] {
+    return [...this.#pending.values()].map(({ args }) => args);
+  }
+
+  /**
+   * An input: these arguments over the worker's own ones, from the left. Beyond them a last plain object is laid over
+   * `kwargs`, if the worker has some.
+   *
+   * @returns when the worker has taken most of what it was sent.
+   * @throws WorkerClosedError (ERR_BOSUN_WORKER_CLOSED), DataCloneError; nothing was sent then.
+   */
+  async enqueue(...args: unknown[]): Promise<void> {
+    this.#send(args, undefined);
+    await this.drained();
+  }
+
+  /** An input, and its own result, which `nextResult` and `results` do not see. Rejects with what the target threw. */
+  call(...args: unknown[]): Promise<V> {
+    return new Promise((resolve, reject) => {
+      this.#send(args, (outcome) => ('error' in outcome ? reject(outcome.error as Error) : resolve(outcome.value)));
+    });
+  }
+
+  /**
+   * The next result, in the order of the inputs. Rejects with what the target threw, with `onError: 'report'`.
+   *
+   * @param options.timeout milliseconds.
+   * @throws WorkerClosedError (ERR_BOSUN_WORKER_CLOSED) when no more will come.
+   * @throws TimeoutError (ERR_BOSUN_TIMEOUT); the result is not lost, the next call gets it.
+   */
+  async nextResult(options: { readonly timeout?: number } = {}): Promise<V> {
+    const { timeout } = ownOptions(options, 'the options of nextResult');
+    const taken = timeout === undefined ? this.#results.take() : this.#results.takeWithin(delay('timeout', timeout));
+    const delivery = await taken;
+    if (delivery === undefined) throw new TimeoutError(`${this.name} had no result within ${timeout} ms`);
+    if (delivery.done) throw new WorkerClosedError(`${this.name} has ended: there are no more results`);
+    if ('error' in delivery.value) throw delivery.value.error;
+    return delivery.value.value;
+  }
+
+  /**
+   * The results as they come, until the worker has ended.
+   *
+   * @param max no more than these.
+   */
+  async *results(max = Number.MAX_SAFE_INTEGER): AsyncGenerator<V> {
+    integer('max', max, 0, Number.MAX_SAFE_INTEGER);
+    for (let i = 0; i < max; i++) {
+      const delivery = await this.#results.take();
+      if (delivery.done) return;
+      if ('error' in delivery.value) throw delivery.value.error;
+      yield delivery.value.value;
+    }
+  }
+
+  /** As `results()`. */
+  override [Symbol.asyncIterator](): AsyncGenerator<V> {
+    return this.results();
+  }
+
+  /**
+   * Starts it again, with what it was made with and the `userState` that it has left. It is given time to end before.
+   *
+   * @throws WorkerClosedError (ERR_BOSUN_WORKER_CLOSED) when it does not end: `force: false`.
+   */
+  async restart(options: RestartOptions = {}): Promise<this> {
+    const { wait, ...ladder } = ownOptions(options, 'the options of restart');
+    const isDead = (await this.wait(wait)) || (await this.terminate(ladder));
+    if (!isDead) throw new WorkerClosedError(`${this.name} does not end, so it cannot be restarted: allow force`);
+    this.#pending.clear();
+    this.#results = new Mailbox();
+    this.begin(this.userState);
+    return this.started;
+  }
+
+  protected override get diesOnError(): boolean {
+    return this.onError === 'die';
+  }
+
+  protected override receive(type: number, value: unknown): void {
+    if (type === SAY.DONE) this.#onDone(value as DoneMessage);
+    else super.receive(type, value);
+  }
+
+  protected override over(): void {
+    // It worked on the first of them; the others it had not begun.
+    const isTold = this.failedInput !== undefined || this.error instanceof WorkerTerminatedError;
+    let error = (isTold ? this.error : undefined) ?? this.lost();
+    for (const { settle } of this.#pending.values()) {
+      settle?.({ error });
+      error = new WorkerClosedError(`${this.name} ended before it began with this input`, { cause: this.error });
+    }
+    this.#results.end();
+  }
+
+  #send(args: readonly unknown[], settle: Pending<V>['settle']): void {
+    if (!this.isAlive() || this.isClosed) throw new WorkerClosedError(`${this.name} takes no more inputs`);
+    const sequence = this.#sequence + 1;
+    this.send(SAY.INPUT, [sequence, this.#overlay(args)] satisfies InputMessage);
+    this.#sequence = sequence;
+    this.#pending.set(sequence, { args, settle });
+  }
+
+  #overlay(args: readonly unknown[]): unknown[] {
+    const own = this.#args;
+    if (this.#kwargs === undefined) return [...args, ...own.slice(args.length)];
+    const last = args[args.length - 1];
+    const given = args.length > own.length && isPlainObject(last) ? last : {};
+    const positional = given === last ? args.slice(0, -1) : args;
+    return [...positional, ...own.slice(positional.length), { ...this.#kwargs, ...given }];
+  }
+
+  #onDone([sequence, value, error]: DoneMessage): void {
+    const pending = this.#pending.get(sequence);
+    if (pending === undefined) return;
+    this.#pending.delete(sequence);
+    const outcome: Outcome<V> = error === undefined ? { value: value as V } : { error: decodeError(error) };
+    if (pending.settle === undefined) this.#results.put(outcome);
+    else pending.settle(outcome);
+  }
+}
+
+/** In a thread of this process. */
+export class PersistentThreadWorker<V = unknown> extends PersistentWorker<V> {
+  static override readonly isThread = true;
+
+  constructor(options: PersistentWorkerOptions = {}) {
+    super('thread', options);
+  }
+}
+
+/** In a process. */
+export class PersistentProcessWorker<V = unknown> extends PersistentWorker<V> {
+  static override readonly isProcess = true;
+
+  constructor(options: PersistentWorkerOptions = {}) {
+    super('process', options);
+  }
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
+}

@@ -1,0 +1,78 @@
+// Where a Worker runs: a thread of this process, or a process of its own, and the line to it.
+
+import { Socket } from 'node:net';
+import type { ResourceLimits } from 'node:worker_threads';
+import { native } from '../native.js';
+import type { ThreadData } from '../runtime/thread.js';
+import { type Line, PortLine, StreamLine } from '../wire/line.js';
+import { ProcessLife } from './process-life.js';
+import { ThreadLife } from './thread-life.js';
+import type { WorkerLife } from './worker-life.js';
+
+export interface PlaceOptions {
+  readonly name: string;
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  readonly execArgv?: readonly string[] | undefined;
+  /** Of a thread. */
+  readonly resourceLimits?: ResourceLimits | undefined;
+}
+
+export interface Place {
+  readonly life: WorkerLife;
+  readonly line: Line;
+  readonly pid: number | undefined;
+  readonly tid: number;
+  /** Tells a target that lets no message in: `checkpoint()` throws from here on. */
+  raiseFlag(): void;
+}
+
+const STDOUT = 1;
+const STDERR = 2;
+
+const FLAG_BYTES = 4;
+
+/** What a process is started with: the ends of a line that its owner keeps, and a way to end it. */
+export interface OpenedProcess {
+  readonly life: ProcessLife;
+  readonly socket: Socket;
+  raiseFlag(): void;
+}
+
+/** @throws the system's error when there is no room for another one. */
+export function openProcess({ env, execArgv }: Omit<PlaceOptions, 'name'>): OpenedProcess {
+  const [parentEnd, childEnd, memory, childLifeline, parentLifeline] = native.openLink();
+  let life: ProcessLife;
+  let flag: Int32Array;
+  try {
+    flag = new Int32Array(native.mapShared(memory), 0, 1);
+    const descriptors = [childEnd, memory, childLifeline] as const;
+    life = new ProcessLife({ main: 'worker', descriptors, stdout: STDOUT, stderr: STDERR, env, execArgv });
+  } catch (error) {
+    for (const descriptor of [parentEnd, parentLifeline]) native.closeDescriptor(descriptor);
+    throw error;
+  } finally {
+    for (const descriptor of [childEnd, memory, childLifeline]) native.closeDescriptor(descriptor);
+  }
+  void life.exited.then(() => native.closeDescriptor(parentLifeline));
+  const socket = new Socket({ fd: parentEnd, readable: true, writable: true });
+  return { life, socket, raiseFlag: () => void Atomics.store(flag, 0, 1) };
+}
+
+export function processPlace(options: PlaceOptions): Place {
+  const { life, socket, raiseFlag } = openProcess(options);
+  life.ref();
+  return { life, line: new StreamLine(socket), pid: life.pid, tid: 0, raiseFlag };
+}
+
+export function threadPlace({ name, env, execArgv, resourceLimits }: PlaceOptions): Place {
+  const memory = new SharedArrayBuffer(FLAG_BYTES);
+  const workerData: ThreadData = { flag: memory };
+  const life = new ThreadLife({ workerData, name, env, execArgv, resourceLimits });
+  return {
+    life,
+    line: new PortLine(life.thread),
+    pid: process.pid,
+    tid: life.tid,
+    raiseFlag: () => void Atomics.store(new Int32Array(memory), 0, 1),
+  };
+}

@@ -1,0 +1,53 @@
+// What a Worker is to run, as users give it, and as it travels.
+
+import { NotPortableError } from '../errors.js';
+import type { TravellingTarget } from '../runtime/target-loop.js';
+import { importModule, parseTarget, type RunTarget } from '../task/target.js';
+
+// biome-ignore lint/suspicious/noExplicitAny: any function is one, and only `any` accepts them all
+export type TargetFunction = (...args: any[]) => unknown;
+
+/**
+ * An export of a module, as for `manager.run`; or a function that a module exports, which is looked for in the modules
+ * that the call comes from.
+ */
+export type WorkerTarget = RunTarget | TargetFunction;
+
+/** Checked at the call; a function is looked for behind it. */
+export function travellingTarget(
+  target: WorkerTarget,
+  allowInline: boolean,
+): TravellingTarget | Promise<TravellingTarget> {
+  if (typeof target === 'function') {
+    return allowInline ? { source: Function.prototype.toString.call(target) } : find(target, callers());
+  }
+  return parseTarget(target);
+}
+
+/** The modules whose functions are being called now, the innermost first. */
+function callers(): string[] {
+  const holder: { stack?: string } = {};
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 50;
+  Error.captureStackTrace(holder, travellingTarget);
+  Error.stackTraceLimit = stackTraceLimit;
+  const urls = [...(holder.stack ?? '').matchAll(/(file:\/\/[^\s()]+?):\d+:\d+/g)].map((match) => match[1] as string);
+  return [...new Set(urls)];
+}
+
+/** They are loaded, so to import them again runs nothing. */
+async function find(target: TargetFunction, urls: readonly string[]): Promise<TravellingTarget> {
+  for (const module of urls) {
+    try {
+      const namespace = await importModule(module);
+      const exportName = Object.keys(namespace).find((key) => namespace[key] === target);
+      if (exportName !== undefined) return { module, exportName };
+    } catch {
+      // It is no module, or failed to load: it exports nothing.
+    }
+  }
+  throw new NotPortableError(
+    `the function ${target.name || 'without a name'} is no export of a module that called: export it, or give ` +
+      '{ module, export }; `allowInline: true` sends its text instead, which sees nothing of what is around it',
+  );
+}

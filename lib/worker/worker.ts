@@ -1,0 +1,526 @@
+// A function in a thread, in a process or on another host, through one interface.
+
+import { EventEmitter } from 'node:events';
+import { hostname } from 'node:os';
+import type { ResourceLimits, TransferListItem } from 'node:worker_threads';
+import { builtin } from '../builtin.js';
+import {
+  InvalidArgumentError,
+  NotPortableError,
+  WorkerLostError,
+  WorkerStartError,
+  WorkerTerminatedError,
+} from '../errors.js';
+import { delay, oneOf, ownOptions } from '../own-options.js';
+import type { EndMessage, StartedMessage, StartMessage, TravellingTarget } from '../runtime/target-loop.js';
+import { assertNotImporting } from '../task/target.js';
+import { decodeError } from '../wire/error-codec.js';
+import { SAY } from '../wire/line.js';
+import { Mailbox } from './mailbox.js';
+import { type Place, processPlace, threadPlace } from './place.js';
+import { travellingTarget, type WorkerTarget } from './target.js';
+
+/** Where a Worker runs. */
+export const WorkerType = { THREAD: 'thread', PROCESS: 'process' } as const;
+export type WorkerType = (typeof WorkerType)[keyof typeof WorkerType];
+
+/** Options of a Worker. */
+export interface WorkerOptions {
+  /** What it runs: `fn(...args)`, and `kwargs` as one object behind them when there are any. */
+  readonly target?: WorkerTarget;
+  readonly args?: readonly unknown[];
+  readonly kwargs?: Readonly<Record<string, unknown>>;
+  /** For people; a number unless given. */
+  readonly name?: string;
+  /** Whatever its owner likes to find it by. */
+  readonly userId?: unknown;
+  /** False: it is never started. True with a target, unless given. */
+  readonly run?: boolean;
+  /** Give its name to the process, or the thread; true unless given. */
+  readonly setNames?: boolean;
+  /** `ctx.userState` in the beginning. */
+  readonly initialState?: unknown;
+  /** Terminates it. */
+  readonly signal?: AbortSignal;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly execArgv?: readonly string[];
+  /** Of a thread. */
+  readonly resourceLimits?: ResourceLimits;
+  /** Moved instead of copied with `args`; to a thread only. */
+  readonly transferList?: readonly TransferListItem[];
+  /**
+   * A target that is a function need not be exported: its text is sent. It sees nothing of what is around it here, no
+   * imports and no variables.
+   */
+  readonly allowInline?: boolean;
+}
+
+/** How a Worker ended. */
+export interface WorkerEndDetails {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+}
+
+export interface WorkerEvents {
+  /** It runs; the same as `started`. */
+  start: [];
+  /** It is dead. */
+  exit: [WorkerEndDetails];
+}
+
+/** How `terminate` goes about it. */
+export interface TerminateOptions {
+  /** Milliseconds that the target may take to stop when it is asked to; 1 000 unless given. */
+  readonly timeout?: number;
+  /** Behind that: SIGTERM, a second later SIGKILL; the isolate of a thread is stopped. True unless given. */
+  readonly force?: boolean;
+}
+
+/** `[host, pid, tid]`. */
+export type WorkerIdentity = readonly [host: string, pid: number | undefined, tid: number];
+
+const KNOWN = [
+  'target',
+  'args',
+  'kwargs',
+  'name',
+  'userId',
+  'run',
+  'setNames',
+  'initialState',
+  'signal',
+  'env',
+  'execArgv',
+  'resourceLimits',
+  'transferList',
+  'allowInline',
+];
+
+const active = new Set<Worker>();
+let made = 0;
+
+/** What a thread or a process says last is read for at most so long behind its end. */
+const READ_AFTER_EXIT_MS = 200;
+
+/**
+ * Runs a function in a thread or a process, from the constructor on. It is dead when the function has ended; `result` or
+ * `error` then say how.
+ *
+ * @example
+ * const worker = new ProcessWorker({ target: { module: import.meta.resolve('./square.js'), export: 'square' }, args: [3] });
+ * await worker.wait();
+ * console.log(worker.result); // 9
+ */
+export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> implements AsyncDisposable {
+  /** Both are true of every Worker of the class, and of the class. */
+  static readonly isThread: boolean = false;
+  static readonly isProcess: boolean = false;
+  static readonly isRemote: boolean = false;
+  static readonly isPersistent: boolean = false;
+
+  /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for what is no kind of worker. */
+  static create<R = unknown>(type: WorkerType, options: WorkerOptions = {}): Worker<R> {
+    oneOf('the type of a worker', type, ['thread', 'process']);
+    return type === 'thread' ? new ThreadWorker<R>(options) : new ProcessWorker<R>(options);
+  }
+
+  /** Those that are alive, of this thread. */
+  static activeChildren(): Worker[] {
+    return [...active];
+  }
+
+  /** Closes those that are alive, gives each so many milliseconds, then terminates it in as many again. */
+  static async autocloseActiveChildren(milliseconds = 100): Promise<void> {
+    const end = async (worker: Worker) => {
+      if (!(await worker.wait(milliseconds))) await worker.terminate({ timeout: milliseconds });
+    };
+    await Promise.all(Worker.activeChildren().map(end));
+  }
+
+  readonly name: string;
+  readonly userId: unknown;
+  readonly workerType: WorkerType;
+  readonly isPersistent: boolean;
+  /** Where its owner is. */
+  readonly parentHost = hostname();
+  readonly parentPid = process.pid;
+  readonly parentTid = builtin('node:worker_threads').threadId;
+  /** An owner's Worker is never the one inside. */
+  readonly isChild = false;
+  protected readonly options: WorkerOptions;
+  #place: Place | undefined;
+  #started: Promise<void> = Promise.resolve();
+  #resolveStarted: () => void = () => {};
+  #rejectStarted: (error: Error) => void = () => {};
+  #isOver = true;
+  #over: Promise<void> = Promise.resolve();
+  #end: Partial<EndMessage> | undefined;
+  #error: Error | undefined;
+  #exit: WorkerEndDetails | undefined;
+  #state: unknown;
+  #isClosed = false;
+  #isStopped = false;
+  /** What a generator has yielded and nobody has read. */
+  readonly #values = new Mailbox<unknown>();
+  #hasEndlessRoom = false;
+
+  /** @internal */
+  constructor(workerType: WorkerType, isPersistent: boolean, given: WorkerOptions, known: readonly string[] = KNOWN) {
+    super();
+    const options = ownOptions(given, 'the options of a worker');
+    checkOptions(options, known, workerType, isPersistent);
+    assertNotImporting();
+    this.options = options;
+    this.workerType = workerType;
+    this.isPersistent = isPersistent;
+    made += 1;
+    this.name = options.name ?? `worker ${made}`;
+    this.userId = options.userId;
+    this.#state = options.initialState;
+    if (options.target !== undefined && options.run !== false) this.begin();
+  }
+
+  get isThread(): boolean {
+    return this.workerType === 'thread';
+  }
+
+  get isProcess(): boolean {
+    return this.workerType === 'process';
+  }
+
+  get isRemote(): boolean {
+    return false;
+  }
+
+  get host(): string {
+    return this.parentHost;
+  }
+
+  /** Of the process that it is, or is a thread of; undefined when it was never started. */
+  get pid(): number | undefined {
+    return this.#place?.pid;
+  }
+
+  /** The number of the thread in its process: 0 is the main one. */
+  get tid(): number {
+    return this.#place?.tid ?? 0;
+  }
+
+  get id(): WorkerIdentity {
+    return [this.host, this.pid, this.tid];
+  }
+
+  get parentId(): WorkerIdentity {
+    return [this.parentHost, this.parentPid, this.parentTid];
+  }
+
+  /**
+   * Resolves when it has said that it is there. Rejects with a WorkerStartError, a NotPortableError or a DataCloneError when
+   * it cannot be; that is no unhandled rejection by itself, for it is its `error` too.
+   */
+  get started(): Promise<this> {
+    const started = this.#started.then(() => this);
+    started.catch(() => {});
+    return started;
+  }
+
+  /** What the target returned; undefined while it is alive. */
+  get result(): R | undefined {
+    return this.#isOver && this.#error === undefined ? (this.#end?.result as R | undefined) : undefined;
+  }
+
+  /** What the target threw, with its stack over there; undefined when it was killed and could not say. */
+  get error(): Error | undefined {
+    return this.#isOver ? this.#error : undefined;
+  }
+
+  /** Undefined while it is alive; true when the target threw, or was killed. */
+  get hasError(): boolean | undefined {
+    if (!this.#isOver) return undefined;
+    if (this.#place === undefined) return false;
+    return this.#error !== undefined || this.#end === undefined;
+  }
+
+  /** How its process or thread ended; undefined before. */
+  get exit(): WorkerEndDetails | undefined {
+    return this.#exit;
+  }
+
+  /** What the target left in `ctx.userState`, from its end on; until then, what it began with. */
+  get userState(): unknown {
+    return this.#state;
+  }
+
+  set userState(_value: unknown) {
+    throw new InvalidArgumentError('userState belongs to the worker: give `initialState`');
+  }
+
+  isAlive(): boolean {
+    return !this.#isOver;
+  }
+
+  /** No more input. Does nothing to a worker that takes none. */
+  close(): void {
+    if (this.#isClosed || this.#isOver) return;
+    this.#isClosed = true;
+    this.send(SAY.CLOSE);
+  }
+
+  /**
+   * Closes it and waits for its end. What a generator yields from here on is kept until somebody reads it.
+   *
+   * @param timeout milliseconds; without one, as long as it takes.
+   * @returns whether it is dead.
+   */
+  async wait(timeout?: number): Promise<boolean> {
+    if (timeout !== undefined) delay('timeout', timeout);
+    this.close();
+    if (!this.#hasEndlessRoom) {
+      this.#hasEndlessRoom = true;
+      this.send(SAY.ROOM, Number.MAX_SAFE_INTEGER);
+    }
+    return this.#overWithin(timeout);
+  }
+
+  /**
+   * Asks the target to stop: its signal is aborted with a WorkerTerminatedError, which `checkpoint()` throws too. Then by
+   * force. Never takes longer than its rungs, and touches nobody else.
+   *
+   * @returns whether it is dead now.
+   */
+  async terminate(options: TerminateOptions = {}): Promise<boolean> {
+    const { timeout = 1_000, force = true } = ownOptions(options, 'the options of terminate');
+    delay('timeout', timeout);
+    if (this.#isOver) return true;
+    if (!this.#isStopped) {
+      this.#isStopped = true;
+      this.#isClosed = true;
+      this.#place?.raiseFlag();
+      this.send(SAY.STOP);
+    }
+    if (await this.#overWithin(timeout)) return true;
+    if (!force) return false;
+    await this.#place?.life.stop(() => {}, { grace: 0 });
+    await this.#over;
+    return true;
+  }
+
+  /** As `terminate()`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.terminate();
+  }
+
+  /** What a generator yields, as it comes; it goes at the reader's pace. Then throws `error`, if there is one. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<unknown> {
+    for (let next = await this.#values.take(); !next.done; next = await this.#values.take()) {
+      if (!this.#hasEndlessRoom) this.send(SAY.ROOM, 1);
+      yield next.value;
+    }
+    await this.#over;
+    if (this.#error !== undefined) throw this.#error;
+    if (this.hasError === true) throw this.lost();
+  }
+
+  // ---- for the kinds of workers ---------------------------------------------------
+
+  /** Starts it, or starts it again. */
+  protected begin(state: unknown = this.options.initialState): void {
+    const target = travellingTarget(this.options.target as WorkerTarget, this.options.allowInline === true);
+    const { signal } = this.options;
+    signal?.throwIfAborted();
+    const { name, options } = this;
+    const open = this.workerType === 'thread' ? threadPlace : processPlace;
+    const place = open({ name, env: options.env, execArgv: options.execArgv, resourceLimits: options.resourceLimits });
+    this.#place = place;
+    this.#state = state;
+    this.#end = undefined;
+    this.#error = undefined;
+    this.#exit = undefined;
+    this.#isClosed = false;
+    this.#isStopped = false;
+    this.#isOver = false;
+    active.add(this);
+    this.#started = new Promise((resolve, reject) => {
+      this.#resolveStarted = resolve;
+      this.#rejectStarted = reject;
+    });
+    this.#started.catch(() => {});
+    const ended = new Promise<void>((resolve) => {
+      place.line.onEnd = () => resolve();
+    });
+    place.line.onMessage = (type, value) => this.receive(type, value);
+    this.#over = this.#watch(place, ended);
+    const abort = () => void this.terminate();
+    signal?.addEventListener('abort', abort, { once: true });
+    void this.#over.then(() => signal?.removeEventListener('abort', abort));
+    void this.#sendStart(place, target, state);
+  }
+
+  /** Says something to the worker, if it is there. @throws DataCloneError */
+  protected send(type: number, value?: unknown): void {
+    if (!this.#isOver) this.#place?.line.send(type, value);
+  }
+
+  /** Resolves when the worker has taken most of what was sent. */
+  protected async drained(): Promise<void> {
+    await this.#place?.line.drained();
+  }
+
+  protected get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Which input it died of, if it did. */
+  protected get failedInput(): number | undefined {
+    return this.#end?.sequence;
+  }
+
+  protected receive(type: number, value: unknown): void {
+    switch (type) {
+      case SAY.STARTED:
+        this.#onStarted(value as StartedMessage);
+        break;
+      case SAY.VALUE:
+        this.#values.put(value);
+        break;
+      case SAY.END:
+        this.#onEnd(value as EndMessage);
+        break;
+    }
+  }
+
+  /** It is dead. */
+  protected over(): void {}
+
+  /** What a caller is told that waited for a worker which can say nothing any more. */
+  protected lost(): WorkerLostError {
+    const { code = null, signal = null } = this.#exit ?? {};
+    return new WorkerLostError(`${this.name} ended with ${signal ?? `exit code ${code}`} before it could answer`, {
+      ...(this.#error !== undefined && { cause: this.#error }),
+      pid: this.pid,
+      exitCode: code,
+      exitSignal: signal,
+    });
+  }
+
+  // ---- its life -------------------------------------------------------------------
+
+  async #sendStart(place: Place, target: TravellingTarget | Promise<TravellingTarget>, state: unknown): Promise<void> {
+    const { args = [], kwargs, setNames = true, transferList = [] } = this.options;
+    try {
+      const message: StartMessage = {
+        target: await target,
+        args: kwargs === undefined || this.isPersistent ? args : [...args, kwargs],
+        state,
+        persistent: this.isPersistent,
+        diesOnError: this.diesOnError,
+        title: setNames ? this.name : undefined,
+      };
+      place.line.send(SAY.START, message, transferList);
+      this.afterStart();
+    } catch (error) {
+      // Nothing has begun.
+      this.#error = error as Error;
+      this.#rejectStarted(error as Error);
+      void place.life.kill();
+    }
+  }
+
+  protected get diesOnError(): boolean {
+    return true;
+  }
+
+  /** It has been told what to run. */
+  protected afterStart(): void {}
+
+  #onStarted(_message: StartedMessage): void {
+    this.#place?.life.markAlive();
+    this.#resolveStarted();
+    this.emit('start');
+  }
+
+  #onEnd(message: EndMessage): void {
+    this.#end = message;
+    this.#state = message.state;
+    if (message.error !== undefined) {
+      const error = asError(decodeError(message.error));
+      this.#error = message.terminated ? new WorkerTerminatedError(error.message, { cause: error }) : error;
+    }
+  }
+
+  async #watch({ life, line }: Place, ended: Promise<void>): Promise<void> {
+    const { exitCode: code, exitSignal: signal } = await life.exited;
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, READ_AFTER_EXIT_MS);
+    });
+    await Promise.race([ended, late]);
+    clearTimeout(timer);
+    line.destroy();
+    this.#exit = { code, signal };
+    this.#isOver = true;
+    active.delete(this);
+    this.#rejectStarted(
+      new WorkerStartError(`${this.name} ended with ${signal ?? `exit code ${code}`} before it was there`),
+    );
+    this.#values.end();
+    this.over();
+    this.emit('exit', this.#exit);
+  }
+
+  #overWithin(timeout: number | undefined): Promise<boolean> {
+    if (this.#isOver) return Promise.resolve(true);
+    if (timeout === undefined) return this.#over.then(() => true);
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, timeout, false);
+      void this.#over.then(() => {
+        clearTimeout(timer);
+        resolve(true);
+      });
+    });
+  }
+}
+
+/** A thread of this process. */
+export class ThreadWorker<R = unknown> extends Worker<R> {
+  static override readonly isThread = true;
+
+  constructor(options: WorkerOptions = {}) {
+    super('thread', false, options);
+  }
+}
+
+/** A process. */
+export class ProcessWorker<R = unknown> extends Worker<R> {
+  static override readonly isProcess = true;
+
+  constructor(options: WorkerOptions = {}) {
+    super('process', false, options);
+  }
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
+}
+
+function checkOptions(
+  options: WorkerOptions,
+  known: readonly string[],
+  workerType: WorkerType,
+  isPersistent: boolean,
+): void {
+  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw new InvalidArgumentError(`a worker has no option '${unknown}'`);
+  const { args, kwargs, name, signal, target, run, transferList } = options;
+  if (args !== undefined && !Array.isArray(args)) throw new InvalidArgumentError("a worker's args are an array");
+  if (kwargs !== undefined && (typeof kwargs !== 'object' || kwargs === null || Array.isArray(kwargs))) {
+    throw new InvalidArgumentError("a worker's kwargs are an object");
+  }
+  if (name !== undefined && typeof name !== 'string') throw new InvalidArgumentError("a worker's name is a string");
+  if (signal !== undefined && !(signal instanceof AbortSignal))
+    throw new InvalidArgumentError('signal is an AbortSignal');
+  if (run === true && target === undefined) throw new InvalidArgumentError('a worker needs a target to run');
+  if (transferList !== undefined && (workerType !== 'thread' || isPersistent)) {
+    throw new NotPortableError('only what starts a thread can be transferred to it: leave transferList away');
+  }
+}

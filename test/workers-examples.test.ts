@@ -1,0 +1,32 @@
+// The examples of workers, run as programs.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const FOLDER = new URL('../../examples/workers/', import.meta.url);
+
+async function run(name: string): Promise<string> {
+  const file = fileURLToPath(new URL(`${name}.mjs`, FOLDER));
+  const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ended = once(child, 'close');
+  const [stdout, stderr] = await Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = await ended;
+  assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
+  return stdout;
+}
+
+describe('examples/workers', () => {
+  for (const [name, expected] of [
+    ['basic', '1 4\n'],
+    ['factory', '[ 1, 4 ]\n'],
+    ['error', 'undefined\ntrue\nHow is one supposed to live on this miserable world where x = 2?\n'],
+    ['persistent', '4 [ 0, 9, 36, 81 ]\n3 [ 1, 16, 49 ]\n3 [ 4, 25, 64 ]\n'],
+    ['pool', '1000 squares, their sum is 332833500; 3 workers, of which one was replaced\n'],
+  ] as const) {
+    test(name, async () => assert.equal(await run(name), expected));
+  }
+});
