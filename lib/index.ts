@@ -20,6 +20,8 @@ export type { WorkerInfo } from './manager/worker-set.js';
 export type { Source } from './pool/job.js';
 export { Pool, type PoolOptions, type PoolWorkerOptions } from './pool/pool.js';
 export type { PoolResult, PoolWorkerEvent, RunOptions as PoolRunOptions } from './pool/pool-run.js';
+export { RemoteServer, type RemoteServerOptions, type ServerAddress } from './remote/remote-server.js';
+export { RemoteServerProcess, spawnServer } from './remote/spawn-server.js';
 export { Proxy, type ProxyOptions } from './runtime/proxy.js';
 export { Chain } from './task/chain.js';
 export { currentContext, type Logger, type Session, type TaskContext, type WorkerId } from './task/context.js';
@@ -39,8 +41,10 @@ export {
   sendMessage,
   sendType,
 } from './wire/stream.js';
+export { type ConnectOptions, connect, type Remote, workerOf } from './worker/connect.js';
 export {
   PersistentProcessWorker,
+  PersistentRemoteWorker,
   PersistentThreadWorker,
   PersistentWorker,
   type PersistentWorkerOptions,
@@ -49,6 +53,7 @@ export {
 export type { TargetFunction, WorkerTarget } from './worker/target.js';
 export {
   ProcessWorker,
+  RemoteWorker,
   type TerminateOptions,
   ThreadWorker,
   Worker,

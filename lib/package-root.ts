@@ -16,7 +16,9 @@ export const PACKAGE_ROOT = findRoot();
 /** The compiled library. */
 export const LIBRARY = join(PACKAGE_ROOT, 'dist', 'lib');
 
-/** What a worker is started with. */
-export function runtimeFile(name: 'main' | 'worker' | 'thread'): string {
-  return join(LIBRARY, 'runtime', `${name}.js`);
+/** What processes and threads are started with. */
+export type EntryName = 'runtime/main' | 'runtime/worker' | 'runtime/thread' | 'remote/main';
+
+export function entryFile(name: EntryName): string {
+  return join(LIBRARY, `${name}.js`);
 }

@@ -1,7 +1,7 @@
 // Where a manager listens, and the life of what it makes for that.
 
 import assert from 'node:assert/strict';
-import { execFile, execFileSync, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, statSync } from 'node:fs';
 import { chmod, link, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
@@ -20,6 +20,7 @@ import {
   Proxy,
   Task,
 } from '../lib/index.js';
+import { certificate } from './fixtures/certificate.js';
 import { RawClient } from './fixtures/raw-client.js';
 import { watchRefusals } from './fixtures/refusals.js';
 import { makeDirectory, makeManager } from './fixtures/scene.js';
@@ -246,22 +247,9 @@ describe('listen on a port', () => {
   });
 });
 
-/** A key and a certificate for localhost, or the reason why there are none. */
-async function certificate(t: TestContext): Promise<{ key: string; cert: string } | string> {
-  if (spawnSync('openssl', ['version']).error !== undefined) return 'no openssl command to make a certificate with';
-  const directory = await makeDirectory(t);
-  const [key, cert] = [join(directory, 'key'), join(directory, 'cert')];
-  const options = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-subj', '/CN=localhost'];
-  const names = ['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1'];
-  execFileSync('openssl', ['req', '-x509', '-days', '2', ...options, ...names, '-keyout', key, '-out', cert], {
-    stdio: 'ignore',
-  });
-  return { key: await readFile(key, 'utf8'), cert: await readFile(cert, 'utf8') };
-}
-
 describe('listen with TLS', () => {
   test('serves clients with TLS 1.3, and off loopback', async (t) => {
-    const tls = await certificate(t);
+    const tls = certificate(t);
     if (typeof tls === 'string') return t.skip(tls);
     const manager = await listening(t, { host: '0.0.0.0', tls });
     const refusals = watchRefusals(t, manager);
@@ -285,7 +273,7 @@ describe('listen with TLS', () => {
   });
 
   test('sends a client without TLS away, once, and older versions', async (t) => {
-    const tls = await certificate(t);
+    const tls = certificate(t);
     if (typeof tls === 'string') return t.skip(tls);
     const manager = await listening(t, { tls });
     const refusals = watchRefusals(t, manager);
@@ -303,7 +291,7 @@ describe('listen with TLS', () => {
   });
 
   test('counts connections that have not finished their handshake, and ends them when it closes', async (t) => {
-    const tls = await certificate(t);
+    const tls = certificate(t);
     if (typeof tls === 'string') return t.skip(tls);
     const manager = await listening(t, { tls });
     const refusals = watchRefusals(t, manager);
@@ -359,10 +347,10 @@ describe('a Proxy of a manager that listens', () => {
     const manager = await listening(t);
     await using proxy = new Proxy(manager.address as string, { token: manager.token as string });
     await proxy.setup();
-    for (const value of [new Map(), { a: undefined }, new Date(), -0, new Error('x'), new Float64Array(1)]) {
+    for (const value of [new Map(), new Date(), -0, new Error('x'), new Float64Array(1)]) {
       assert.throws(() => void proxy.sendMessage(value), { code: 'ERR_BOSUN_DATA_CLONE' });
     }
-    const plain = { a: [1, -1.5, 'x', null, true, Buffer.from('b')], n: 2 ** 53 - 1 };
+    const plain = { a: [1, -1.5, 'x', null, undefined, true, Buffer.from('b')], n: 2 ** 53 - 1 };
     await proxy.sendMessage(plain);
     assert.deepEqual((await manager.messages().next()).value, plain);
   });

@@ -9,13 +9,12 @@ import {
   WorkerClosedError,
   WorkerLostError,
   WorkerTerminatedError,
-  WorkerType,
 } from '../lib/index.js';
+import { at, KINDS, useKinds } from './fixtures/worker-kinds.js';
 
 after(() => assert.deepEqual(Worker.activeChildren(), []));
 
-const TARGETS = new URL('./fixtures/worker-targets.js', import.meta.url);
-const at = (name: string) => ({ module: TARGETS, export: name });
+const place = useKinds();
 
 async function collect<T>(iterable: AsyncIterable<T>): Promise<T[]> {
   const items: T[] = [];
@@ -23,11 +22,11 @@ async function collect<T>(iterable: AsyncIterable<T>): Promise<T[]> {
   return items;
 }
 
-for (const type of Object.values(WorkerType)) {
+for (const type of KINDS) {
   const make = <V>(name: string, options: PersistentWorkerOptions = {}): PersistentWorker<V> =>
-    PersistentWorker.create<V>(type, { target: at(name), ...options });
+    PersistentWorker.create<V>(type, { target: at(name), ...place(type), ...options });
 
-  describe(`a persistent worker in a ${type}`, () => {
+  describe(`a persistent ${type} worker`, () => {
     test('works off its inputs in order, and its result is how many', async () => {
       const worker = make<number>('square');
       for (let i = 0; i < 10; i++) void worker.enqueue(i);
@@ -165,9 +164,7 @@ for (const type of Object.values(WorkerType)) {
 }
 
 test('round robin over all kinds', async () => {
-  const workers = [...Object.values(WorkerType), 'process' as const].map((type) =>
-    PersistentWorker.create<number>(type, { target: at('square') }),
-  );
+  const workers = KINDS.map((type) => PersistentWorker.create<number>(type, { target: at('square'), ...place(type) }));
   for (let x = 0; x < 10; x++) void workers[x % 3]?.enqueue(x);
   const lines: unknown[] = [];
   for (const worker of workers) {

@@ -11,26 +11,26 @@ import {
   type PoolOptions,
   PoolStateError,
   Worker,
-  WorkerType,
+  type WorkerType,
 } from '../lib/index.js';
+import { at, KINDS, useKinds } from './fixtures/worker-kinds.js';
 
 after(() => assert.deepEqual(Worker.activeChildren(), []));
 
-const TARGETS = new URL('./fixtures/worker-targets.js', import.meta.url);
-const at = (name: string) => ({ module: TARGETS, export: name });
+const place = useKinds();
 const range = (end: number): number[] => Array.from({ length: end }, (_, i) => i);
 const squares = (end: number): number[] => range(end).map((x) => x ** 2);
 
 function makePool(t: TestContext, name: string, types: readonly WorkerType[], options: PoolOptions = {}): Pool {
   const pool = new Pool(at(name), options);
   t.after(() => pool.terminate());
-  for (const type of types) pool.addWorker(type);
+  for (const type of types) pool.addWorker(type, place(type));
   return pool;
 }
 
 const total = (pool: Pool): number => pool.workers.reduce((sum, { result }) => sum + (result ?? 0), 0);
 
-for (const type of Object.values(WorkerType)) {
+for (const type of KINDS) {
   describe(`a pool of ${type} workers`, () => {
     test('works off all inputs, each once, run after run', async (t) => {
       const pool = makePool(t, 'square', [type, type, type]);
@@ -51,7 +51,7 @@ for (const type of Object.values(WorkerType)) {
 
     test('gives what a worker has died of to others, and follows the dead by others', async (t) => {
       const pool = makePool(t, 'dieHere', [type, type]);
-      const deadly = pool.addWorker(type, { initialState: 'deadly' });
+      const deadly = pool.addWorker(type, { ...place(type), initialState: 'deadly' });
       const died: unknown[] = [];
       const results = await pool.map(range(6), {
         workerCallback: (event, worker) => event === 'died' && died.push(worker.name),
@@ -70,12 +70,14 @@ describe('a pool', () => {
     const pool = new Pool(at('square'), { name: 'mixed' });
     t.after(() => pool.terminate());
     pool.addWorker('thread');
+    pool.addWorker('remote', place('remote'));
     pool.addWorker(PersistentProcessWorker, { name: 'mine', userId: 'u' });
     const attached = pool.attach(new PersistentThreadWorker({ target: at('square'), onError: 'report' }));
     assert.deepEqual(
       pool.workers.map(({ name, userId }) => [name, userId]),
       [
         ['mixed worker 0', 0],
+        ['mixed worker 1', 1],
         ['mine', 'u'],
         [attached.name, undefined],
       ],

@@ -9,34 +9,35 @@ import {
   InvalidArgumentError,
   NotPortableError,
   PersistentProcessWorker,
+  PersistentRemoteWorker,
   PersistentThreadWorker,
   PersistentWorker,
   ProcessWorker,
+  RemoteWorker,
   ThreadWorker,
   Worker,
   type WorkerOptions,
   WorkerStartError,
   WorkerTerminatedError,
-  WorkerType,
 } from '../lib/index.js';
 import { alive } from './fixtures/alive.js';
+import { at, KINDS, useKinds } from './fixtures/worker-kinds.js';
 import { makeCube } from './fixtures/worker-maker.js';
 import { square } from './fixtures/worker-targets.js';
 
 after(() => assert.deepEqual(Worker.activeChildren(), []));
 
-const TARGETS = new URL('./fixtures/worker-targets.js', import.meta.url);
-const at = (name: string) => ({ module: TARGETS, export: name });
+const place = useKinds();
 
 /** Its target has begun. */
 const running = async (worker: Worker): Promise<void> =>
   assert.equal((await worker[Symbol.asyncIterator]().next()).value, 'running');
 
-for (const type of Object.values(WorkerType)) {
+for (const type of KINDS) {
   const make = <R>(name: string, options: WorkerOptions = {}): Worker<R> =>
-    Worker.create<R>(type, { target: at(name), ...options });
+    Worker.create<R>(type, { target: at(name), ...place(type), ...options });
 
-  describe(`a worker in a ${type}`, () => {
+  describe(`a ${type} worker`, () => {
     test('runs its target, and has its result when it is dead', async () => {
       const worker = make<number>('square', { args: [3] });
       assert.deepEqual(
@@ -51,7 +52,7 @@ for (const type of Object.values(WorkerType)) {
       assert.equal(await worker.terminate(), true);
     });
 
-    test('says where it is at once', async () => {
+    test('says where it is at once', { skip: type === 'remote' && 'it has to be asked' }, async () => {
       const worker = make<[number, number, string]>('where', { name: 'finder', userId: { mine: 1 } });
       const { pid, tid } = worker;
       assert.equal(type === 'thread', pid === process.pid);
@@ -95,7 +96,7 @@ for (const type of Object.values(WorkerType)) {
 
     test('has an error for a target that is not there', async () => {
       const nothing = make('nothing');
-      const nowhere = Worker.create(type, { target: './no-such-file.js#x' });
+      const nowhere = Worker.create(type, { ...place(type), target: './no-such-file.js#x' });
       await Promise.all([nothing.wait(), nowhere.wait()]);
       assert.match(nothing.error?.message ?? '', /exports no function 'nothing'; it exports .*square/);
       assert.match(nowhere.error?.message ?? '', /no-such-file/);
@@ -216,13 +217,16 @@ for (const type of Object.values(WorkerType)) {
 
     test('takes Buffers as Buffers, and kwargs behind its args', async () => {
       const buffer = make<boolean>('isBuffer', { args: [Buffer.from('x')] });
-      const echo = make('echo', { args: [1], kwargs: { a: new Map([[1, 2]]) } });
+      const a = type === 'remote' ? [1] : new Map([[1, 2]]);
+      const echo = make('echo', { args: [1], kwargs: { a } });
       await Promise.all([buffer.wait(), echo.wait()]);
       assert.equal(buffer.result, true);
-      assert.deepEqual(echo.result, [1, { a: new Map([[1, 2]]) }]);
+      assert.deepEqual(echo.result, [1, { a }]);
     });
 
-    test('takes a function that a module of the caller exports, and another one only inline', async () => {
+    test('takes a function that a module of the caller exports, and another one only inline', {
+      skip: type === 'remote' && 'no function travels to another host',
+    }, async () => {
       const exported = Worker.create(type, { target: square, args: [5] });
       await exported.wait();
       assert.match(exported.error?.message ?? '', /the function square is no export of a module that called/);
@@ -247,18 +251,25 @@ for (const type of Object.values(WorkerType)) {
 
 describe('workers', () => {
   test('one function, one interface', async () => {
-    const workers = Object.values(WorkerType).map((type, i) =>
-      Worker.create<number>(type, { target: at('square'), args: [i + 1] }),
+    const workers = KINDS.map((type, i) =>
+      Worker.create<number>(type, { target: at('square'), args: [i + 1], ...place(type) }),
     );
     await Promise.all(workers.map((worker) => worker.wait()));
     assert.deepEqual(
       workers.map(({ result }) => result),
-      [1, 4],
+      [1, 4, 9],
     );
   });
 
   test('without a target, or told not to, they never start', async () => {
-    for (const Class of [ThreadWorker, ProcessWorker, PersistentThreadWorker, PersistentProcessWorker]) {
+    for (const Class of [
+      ThreadWorker,
+      ProcessWorker,
+      RemoteWorker,
+      PersistentThreadWorker,
+      PersistentProcessWorker,
+      PersistentRemoteWorker,
+    ]) {
       for (const worker of [new Class(), new Class({ target: at('square'), run: false })] as Worker[]) {
         assert.deepEqual(
           [worker.isAlive(), worker.hasError, worker.result, worker.error],
@@ -306,7 +317,8 @@ describe('workers', () => {
     const worker = new ProcessWorker({ target: at('square'), execArgv: ['--no-such-option'] });
     await assert.rejects(worker.started, WorkerStartError);
     await worker.wait();
-    assert.deepEqual([worker.hasError, worker.error], [true, undefined]);
+    assert.ok(worker.error instanceof WorkerStartError);
+    assert.equal(worker.hasError, true);
   });
 
   test('what cannot travel is said before anything runs', async () => {

@@ -21,8 +21,8 @@ async function run(name: string): Promise<string> {
 
 describe('examples/workers', () => {
   for (const [name, expected] of [
-    ['basic', '1 4\n'],
-    ['factory', '[ 1, 4 ]\n'],
+    ['basic', '1 4 9\n'],
+    ['factory', '[ 1, 4, 9 ]\n'],
     ['error', 'undefined\ntrue\nHow is one supposed to live on this miserable world where x = 2?\n'],
     ['persistent', '4 [ 0, 9, 36, 81 ]\n3 [ 1, 16, 49 ]\n3 [ 4, 25, 64 ]\n'],
     ['pool', '1000 squares, their sum is 332833500; 3 workers, of which one was replaced\n'],

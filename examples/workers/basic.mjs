@@ -1,6 +1,6 @@
-// One function in a thread and in a process: the same methods, the same results.
+// One function in a thread, in a process and on a server: the same methods, the same results.
 
-import { ProcessWorker, ThreadWorker } from 'bosun';
+import { ProcessWorker, RemoteWorker, spawnServer, ThreadWorker } from 'bosun';
 
 const target = { module: new URL('./square.mjs', import.meta.url), export: 'square' };
 
@@ -10,4 +10,10 @@ await thread.wait();
 const child = new ProcessWorker({ target, args: [2] });
 await child.wait();
 
-console.log(thread.result, child.result);
+// As a rule it is on another host: `bosun serve` there.
+const server = await spawnServer({ allowModules: [import.meta.dirname] });
+const remote = new RemoteWorker({ target, args: [3], host: server.address, token: server.token });
+await remote.wait();
+await server.terminate();
+
+console.log(thread.result, child.result, remote.result);

@@ -9,6 +9,7 @@ import { complain } from './failure-text.js';
 import type { CommonOptions } from './job.js';
 import type { MapOptions } from './map.js';
 import type { RunOptions } from './run.js';
+import type { ServeOptions } from './serve.js';
 
 const MANIFEST = join(PACKAGE_ROOT, 'package.json');
 
@@ -40,6 +41,13 @@ Examples:
   $ find . -name '*.png' | bosun map ./resize.mjs#thumbnail --workers 4 --keep-going
   $ bosun map --json ./fetch.mjs https://nodejs.org https://www.debian.org
   $ bosun map ./parse.mjs *.log | bosun map --from-json --unordered ./store.mjs`;
+
+const ABOUT_SERVE = `
+Whoever has the token runs what --allow allows as this user. The token is never an argument: it is in a file.
+
+Examples:
+  $ bosun serve --allow ./jobs
+  $ bosun serve --addr 0.0.0.0 --allow ./jobs --token-file token --tls-key key.pem --tls-cert cert.pem`;
 
 /** Does what the command line says; resolves with the exit code, never rejects. */
 export async function bosun(argv: readonly string[]): Promise<ExitCode> {
@@ -99,6 +107,23 @@ function describe(ended: (code: ExitCode) => void): Command {
     .addHelpText('after', ABOUT_MAP)
     .action(async (target: string, inputs: string[], options: MapOptions) => {
       ended(await (await import('./map.js')).map(target, inputs, options));
+    });
+  program
+    .command('serve')
+    .summary('run workers for programs on other hosts')
+    .description('Runs functions for RemoteWorkers, each in a process of its own, until a signal comes.')
+    .option('-a, --addr <host>', 'where to listen (default: 127.0.0.1; others take --tls-* and --allow)')
+    .option('-p, --port <n>', 'the port, 0 for a free one', wholeNumber, 60_006)
+    .option('--allow <paths...>', 'folders and files that modules are loaded from (default: any, on loopback)')
+    .option('--token-file <path>', 'what clients must know (default: a new one, which clients of this user find)')
+    .option('--tls-key <path>', 'the key, in PEM')
+    .option('--tls-cert <path>', 'the certificate, in PEM')
+    .option('--tls-ca <path>', 'whoever has no certificate of this authority is sent away')
+    .option('--max-workers <n>', 'processes at a time (default: 64)', wholeNumber)
+    .helpOption('-h, --help', 'say what it does')
+    .addHelpText('after', ABOUT_SERVE)
+    .action(async (options: ServeOptions) => {
+      ended(await (await import('./serve.js')).serve(options));
     });
   for (const command of [run, map]) withCommonOptions(command);
   return program;

@@ -86,7 +86,7 @@ function checkTls(tls: TlsOptions): TlsOptions {
   return given;
 }
 
-function newToken(): string {
+export function newToken(): string {
   return builtin('node:crypto').randomBytes(32).toString('hex');
 }
 
@@ -115,6 +115,6 @@ function checkHost(host: unknown): string {
 }
 
 /** A name other than localhost may be anybody's. */
-function isLoopback(host: string): boolean {
+export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }

@@ -64,7 +64,7 @@ export class Member implements Runner {
       if (this.#line === undefined && !dispatcher.attach(connection, parentEnd)) throw systemRefusal();
       stderr = settings.logDirectory === undefined ? this.#openTail() : this.#openLog(settings.logDirectory);
       this.life = new ProcessLife({
-        main: 'main',
+        main: 'runtime/main',
         descriptors: childEnds,
         stdout: settings.logDirectory === undefined ? (settings.stdoutToStderr ? 2 : 1) : stderr,
         stderr,

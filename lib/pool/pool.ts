@@ -4,7 +4,7 @@ import { InvalidArgumentError, PoolError, PoolStateError } from '../errors.js';
 import { delay, integer, oneOf, ownOptions } from '../own-options.js';
 import { PersistentWorker, type PersistentWorkerOptions } from '../worker/persistent-worker.js';
 import type { WorkerTarget } from '../worker/target.js';
-import type { WorkerType } from '../worker/worker.js';
+import { WorkerType } from '../worker/worker.js';
 import { Inputs, type Source } from './job.js';
 import { type PoolResult, PoolRun, type RunOptions, type Seat } from './pool-run.js';
 
@@ -82,7 +82,7 @@ export class Pool implements AsyncDisposable {
    */
   addWorker(type: WorkerType | PersistentWorkerClass, options: PoolWorkerOptions = {}): PersistentWorker {
     this.#assertOpen();
-    if (typeof type === 'string') oneOf('the type of a worker', type, ['thread', 'process']);
+    if (typeof type === 'string') oneOf('the type of a worker', type, Object.values(WorkerType));
     const { args, kwargs, allowInline } = this.#options;
     const number = this.#count;
     const all: PersistentWorkerOptions = {

@@ -5,8 +5,7 @@ import { describe } from '../describe.js';
 import { InvalidArgumentError, ResultCloneError, WorkerTerminatedError } from '../errors.js';
 import { runInContext } from '../task/context.js';
 import { NullManager } from '../task/null-manager.js';
-import { functionOf, importModule } from '../task/target.js';
-import { encodeError } from '../wire/error-codec.js';
+import { exportOf, functionOf, importModule } from '../task/target.js';
 import { type Line, SAY } from '../wire/line.js';
 import { createLogger } from './log.js';
 import { RunContext, STOP_REASON } from './run-context.js';
@@ -50,6 +49,9 @@ export interface EndMessage {
   readonly sequence: number | undefined;
   readonly state: unknown;
 }
+
+/** Instead of the name of an export: each input begins with one. */
+export const ALL_EXPORTS = '*';
 
 type Target = (...args: readonly unknown[]) => unknown;
 
@@ -183,7 +185,7 @@ export class TargetLoop {
         error = thrown;
       }
       if (diesOnError || this.#isStopped) return { error, sequence };
-      this.#line.send(SAY.DONE, [sequence, undefined, copyOf(error)] satisfies DoneMessage);
+      this.#line.send(SAY.DONE, [sequence, undefined, this.#line.encodeError(error)] satisfies DoneMessage);
     }
   }
 
@@ -228,7 +230,7 @@ export class TargetLoop {
     const state = this.#state.value;
     const failed = (error: unknown, sequence: number | undefined, kept: unknown): EndMessage => {
       const terminated = error instanceof WorkerTerminatedError;
-      return { result: undefined, error: copyOf(error), terminated, sequence, state: kept };
+      return { result: undefined, error: this.#line.encodeError(error), terminated, sequence, state: kept };
     };
     const message: EndMessage =
       'result' in ending
@@ -243,12 +245,13 @@ export class TargetLoop {
   }
 }
 
-function copyOf(error: unknown): Uint8Array {
-  return Uint8Array.from(encodeError(error));
-}
-
 async function load(target: TravellingTarget): Promise<Target> {
-  if (!('source' in target)) return functionOf(await importModule(target.module), target.module, target.exportName);
+  if (!('source' in target)) {
+    const { module, exportName } = target;
+    const namespace = await importModule(module);
+    if (exportName !== ALL_EXPORTS) return functionOf(namespace, module, exportName);
+    return (name, ...args) => functionOf(namespace, module, exportOf(name))(...args);
+  }
   // Only with `allowInline`, which the owner has asked for; a server refuses it.
   const made: unknown = new Function(`return (${target.source}\n)`)();
   if (typeof made !== 'function')

@@ -18,7 +18,9 @@ completeStderr();
 guardImports();
 
 const guard = new native.ParentGuard(LIFELINE);
-const line = new StreamLine(new Socket({ fd: SOCKET, readable: true, writable: true }));
+// Its owner is on another host: what comes is of another trust domain.
+const isForeign = process.argv.includes('--foreign');
+const line = new StreamLine(new Socket({ fd: SOCKET, readable: true, writable: true }), { isForeign });
 const loop = new TargetLoop(line, new Int32Array(native.mapShared(MEMORY)), 0);
 process.on('uncaughtException', (error) => loop.fail(error));
 

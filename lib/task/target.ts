@@ -60,15 +60,21 @@ export function parseTarget(target: RunTarget): TargetReference {
 }
 
 function parseText(text: string): TargetReference {
+  const { module, exportName } = splitTarget(text);
+  return { module: moduleUrl(module), exportName };
+}
+
+/** `'./file.js#name'`, or a module's default export. */
+export function splitTarget(text: string): TargetReference {
   const hash = text.lastIndexOf('#');
-  if (hash === -1) return { module: moduleUrl(text), exportName: 'default' };
+  if (hash === -1) return { module: text, exportName: 'default' };
   let exportName: string;
   try {
     exportName = decodeURIComponent(text.slice(hash + 1));
   } catch (cause) {
     throw new InvalidArgumentError(`the export in ${text} is no encoded name`, { cause });
   }
-  return { module: moduleUrl(text.slice(0, hash)), exportName: exportOf(exportName) };
+  return { module: text.slice(0, hash), exportName: exportOf(exportName) };
 }
 
 /** @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for anything but an integer from 0 to levels - 1. */

@@ -1,7 +1,25 @@
 // Payloads from peers on a listening socket: bytes of another trust domain, checked before anything decodes them.
 
-import { ProtocolError } from '../errors.js';
-import { decodePayload } from './payload.js';
+import { DataCloneError, ProtocolError } from '../errors.js';
+import { decodePayload, encodePayload } from './payload.js';
+
+/**
+ * The payload of a plain value, as `decodeForeign` takes it; valid until the next call.
+ *
+ * @throws DataCloneError (ERR_BOSUN_DATA_CLONE) for any other.
+ */
+export function encodeForeign(value: unknown): Uint8Array {
+  const payload = encodePayload(value);
+  try {
+    checkForeign(payload, 0, payload.byteLength);
+  } catch (cause) {
+    throw new DataCloneError(
+      'only plain values travel to another host: numbers, strings, booleans, Buffers, arrays and plain objects',
+      { cause },
+    );
+  }
+  return payload;
+}
 
 /** As plain values may be. */
 const MAX_DEPTH = 200;
@@ -12,7 +30,7 @@ const BYTES = 0x01;
 
 /**
  * Decodes a payload of plain values: nil, booleans, numbers, strings, bytes, arrays and maps with string keys, in
- * MessagePack without extensions.
+ * MessagePack without extensions but the one for `undefined`.
  *
  * @throws ProtocolError (ERR_BOSUN_PROTOCOL) for anything else, before anything is decoded.
  */
@@ -97,8 +115,11 @@ class Checker {
       case 0xdf:
         this.#map(this.#uint(2 ** (type - 0xdd)), depth);
         return;
+      case 0xd4: // undefined, the one extension that is a plain value
+        if (this.#uint(1) === 0 && this.#uint(1) === 0) return;
+        throw extension();
       default:
-        throw new ProtocolError('a payload from a peer has a MessagePack extension in it; plain values only');
+        throw extension();
     }
   }
 
@@ -130,6 +151,10 @@ class Checker {
     if (length > this.#end - this.#at) throw cut();
     this.#at += length;
   }
+}
+
+function extension(): ProtocolError {
+  return new ProtocolError('a payload from a peer has a MessagePack extension in it; plain values only');
 }
 
 function cut(): ProtocolError {

@@ -3,8 +3,11 @@
 import type { Duplex } from 'node:stream';
 import type { MessagePort, Worker as Thread, TransferListItem } from 'node:worker_threads';
 import { DataCloneError } from '../errors.js';
+import { decodeError, encodeError } from './error-codec.js';
+import { decodeForeign, encodeForeign } from './foreign.js';
 import { checkFrameSize, DEFAULT_MAX_FRAME_BYTES, encodeFrame, FrameDecoder } from './frame.js';
 import { decodePayload, encodePayload } from './payload.js';
+import { decodePlainError, encodePlainError } from './plain-error.js';
 
 /** What a worker and its owner say to each other; one value goes with each. */
 export const SAY = {
@@ -32,6 +35,9 @@ export const SAY = {
   EXIT: 0x71,
 } as const;
 
+/** A host that has lost its power closes nothing: the kernel asks after so long a silence, and gives up 10 s later. */
+export const KEEP_ALIVE_MS = 5_000;
+
 /** One end of a conversation. Set `onMessage` and `onEnd` in the turn in which it is made. */
 export interface Line {
   onMessage: (type: number, value: unknown) => void;
@@ -44,6 +50,9 @@ export interface Line {
    * @throws DataCloneError (ERR_BOSUN_DATA_CLONE), FrameTooLargeError
    */
   send(type: number, value?: unknown, transfer?: readonly TransferListItem[]): void;
+  /** What was thrown, for a message. */
+  encodeError(error: unknown): Uint8Array;
+  decodeError(bytes: Uint8Array): unknown;
   /** Resolves when the other end has taken most of what was sent. */
   drained(): Promise<void>;
   /** Lets what was sent arrive, then hangs up. */
@@ -52,23 +61,58 @@ export interface Line {
   destroy(): void;
 }
 
+/** How values travel on a stream. */
+interface Codec {
+  encode(value: unknown): Uint8Array;
+  decode(payload: Uint8Array): unknown;
+  encodeError(error: unknown): Uint8Array;
+  decodeError(bytes: Uint8Array): unknown;
+}
+
+/** Between processes of one user on one host. */
+const OWN: Codec = {
+  encode: encodePayload,
+  decode: (payload) => decodePayload(payload),
+  encodeError: (error) => Uint8Array.from(encodeError(error)),
+  decodeError: (bytes) => decodeError(bytes),
+};
+
+/** Between hosts. */
+const FOREIGN: Codec = {
+  encode: encodeForeign,
+  decode: (payload) => decodeForeign(payload, 0, payload.byteLength),
+  encodeError: encodePlainError,
+  decodeError: decodePlainError,
+};
+
+export interface StreamLineOptions {
+  /** The other end is on another host: plain values only. */
+  readonly isForeign?: boolean;
+  readonly maxFrameBytes?: number;
+}
+
 /** Over a socket. */
 export class StreamLine implements Line {
   readonly #stream: Duplex;
+  readonly #codec: Codec;
   readonly #decoder: FrameDecoder;
   readonly #maxFrameBytes: number;
   onMessage: (type: number, value: unknown) => void = () => {};
   onEnd: (error?: Error) => void = () => {};
+  /** Sees every message first; true when it was meant for it. */
+  filter: (type: number, value: unknown) => boolean = () => false;
 
-  constructor(stream: Duplex, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES) {
+  constructor(stream: Duplex, { isForeign = false, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES }: StreamLineOptions = {}) {
     this.#stream = stream;
+    this.#codec = isForeign ? FOREIGN : OWN;
     this.#maxFrameBytes = maxFrameBytes;
     this.#decoder = new FrameDecoder({ maxFrameBytes });
     let failure: Error | undefined;
     stream.on('data', (chunk: Buffer) => {
       try {
         for (const { type, payload } of this.#decoder.push(chunk)) {
-          this.onMessage(type, payload.byteLength === 0 ? undefined : decodePayload(payload));
+          const value = payload.byteLength === 0 ? undefined : this.#codec.decode(payload);
+          if (!this.filter(type, value)) this.onMessage(type, value);
         }
       } catch (error) {
         stream.destroy(error as Error);
@@ -82,9 +126,31 @@ export class StreamLine implements Line {
 
   send(type: number, value?: unknown): void {
     if (this.#stream.destroyed || this.#stream.writableEnded) return;
-    const payload = value === undefined ? undefined : encodePayload(value);
+    const payload = value === undefined ? undefined : this.#codec.encode(value);
     checkFrameSize('the message', payload?.byteLength ?? 0, this.#maxFrameBytes);
     this.#stream.write(encodeFrame(type, payload));
+  }
+
+  /** A message of another line, as it came. False when it is to wait for `drained`. */
+  sendEncoded(type: number, payload: Uint8Array): boolean {
+    return this.#stream.destroyed || this.#stream.writableEnded || this.#stream.write(encodeFrame(type, payload));
+  }
+
+  /** Reads nothing more until `resume`. */
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  encodeError(error: unknown): Uint8Array {
+    return this.#codec.encodeError(error);
+  }
+
+  decodeError(bytes: Uint8Array): unknown {
+    return this.#codec.decodeError(bytes);
   }
 
   drained(): Promise<void> {
@@ -157,6 +223,14 @@ export class PortLine implements Line {
     } catch {
       throw refusal;
     }
+  }
+
+  encodeError(error: unknown): Uint8Array {
+    return OWN.encodeError(error);
+  }
+
+  decodeError(bytes: Uint8Array): unknown {
+    return OWN.decodeError(bytes);
   }
 
   drained(): Promise<void> {

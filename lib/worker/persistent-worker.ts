@@ -3,10 +3,9 @@
 import { TimeoutError, WorkerClosedError, WorkerTerminatedError } from '../errors.js';
 import { delay, integer, oneOf, ownOptions } from '../own-options.js';
 import type { DoneMessage, InputMessage } from '../runtime/target-loop.js';
-import { decodeError } from '../wire/error-codec.js';
 import { SAY } from '../wire/line.js';
 import { Mailbox } from './mailbox.js';
-import { type TerminateOptions, Worker, type WorkerOptions, type WorkerType } from './worker.js';
+import { type TerminateOptions, Worker, type WorkerOptions, WorkerType } from './worker.js';
 
 /** Options of a persistent worker. */
 export interface PersistentWorkerOptions extends WorkerOptions {
@@ -45,6 +44,9 @@ const KNOWN = [
   'resourceLimits',
   'allowInline',
   'onError',
+  'host',
+  'token',
+  'tls',
 ];
 
 /** Without the statics of Worker, of which `create` makes something else. */
@@ -72,7 +74,8 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
 
   /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for what is no kind of worker. */
   static create<V = unknown>(type: WorkerType, options: PersistentWorkerOptions = {}): PersistentWorker<V> {
-    oneOf('the type of a worker', type, ['thread', 'process']);
+    oneOf('the type of a worker', type, Object.values(WorkerType));
+    if (type === 'remote') return new PersistentRemoteWorker<V>(options);
     return type === 'thread' ? new PersistentThreadWorker<V>(options) : new PersistentProcessWorker<V>(options);
   }
 
@@ -211,7 +214,7 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     const pending = this.#pending.get(sequence);
     if (pending === undefined) return;
     this.#pending.delete(sequence);
-    const outcome: Outcome<V> = error === undefined ? { value: value as V } : { error: decodeError(error) };
+    const outcome: Outcome<V> = error === undefined ? { value: value as V } : { error: this.decodeError(error) };
     if (pending.settle === undefined) this.#results.put(outcome);
     else pending.settle(outcome);
   }
@@ -232,6 +235,15 @@ export class PersistentProcessWorker<V = unknown> extends PersistentWorker<V> {
 
   constructor(options: PersistentWorkerOptions = {}) {
     super('process', options);
+  }
+}
+
+/** In a process of a RemoteServer. */
+export class PersistentRemoteWorker<V = unknown> extends PersistentWorker<V> {
+  static override readonly isRemote = true;
+
+  constructor(options: PersistentWorkerOptions = {}) {
+    super('remote', options);
   }
 }
 

@@ -3,6 +3,7 @@
 import { Socket } from 'node:net';
 import type { ResourceLimits } from 'node:worker_threads';
 import { native } from '../native.js';
+import type { EntryName } from '../package-root.js';
 import type { ThreadData } from '../runtime/thread.js';
 import { type Line, PortLine, StreamLine } from '../wire/line.js';
 import { ProcessLife } from './process-life.js';
@@ -31,6 +32,13 @@ const STDERR = 2;
 
 const FLAG_BYTES = 4;
 
+export interface ProcessOptions extends Omit<PlaceOptions, 'name' | 'resourceLimits'> {
+  /** What it runs; the target of a Worker unless given. */
+  readonly main?: EntryName;
+  /** Its owner is on another host. */
+  readonly isForeign?: boolean;
+}
+
 /** What a process is started with: the ends of a line that its owner keeps, and a way to end it. */
 export interface OpenedProcess {
   readonly life: ProcessLife;
@@ -39,14 +47,27 @@ export interface OpenedProcess {
 }
 
 /** @throws the system's error when there is no room for another one. */
-export function openProcess({ env, execArgv }: Omit<PlaceOptions, 'name'>): OpenedProcess {
+export function openProcess({
+  main = 'runtime/worker',
+  isForeign = false,
+  env,
+  execArgv,
+}: ProcessOptions): OpenedProcess {
   const [parentEnd, childEnd, memory, childLifeline, parentLifeline] = native.openLink();
   let life: ProcessLife;
   let flag: Int32Array;
   try {
     flag = new Int32Array(native.mapShared(memory), 0, 1);
     const descriptors = [childEnd, memory, childLifeline] as const;
-    life = new ProcessLife({ main: 'worker', descriptors, stdout: STDOUT, stderr: STDERR, env, execArgv });
+    life = new ProcessLife({
+      main,
+      args: isForeign ? ['--foreign'] : [],
+      descriptors,
+      stdout: STDOUT,
+      stderr: STDERR,
+      env,
+      execArgv,
+    });
   } catch (error) {
     for (const descriptor of [parentEnd, parentLifeline]) native.closeDescriptor(descriptor);
     throw error;

@@ -2,15 +2,17 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { native } from '../native.js';
-import { runtimeFile } from '../package-root.js';
+import { type EntryName, entryFile } from '../package-root.js';
 import { inheritedExecArgv } from './exec-argv.js';
 import { type Suspendable, unwatchSuspension, watchSuspension } from './suspension.js';
 import { WorkerLife } from './worker-life.js';
 
 /** What a process is started with. */
 export interface ProcessLifeOptions {
-  /** What it runs: tasks of a manager, or the target of a Worker. */
-  readonly main: 'main' | 'worker';
+  /** What it runs: the tasks of a manager, the target of a Worker, a server. */
+  readonly main: EntryName;
+  /** Arguments of it. */
+  readonly args?: readonly string[];
   /** Inherited as descriptors 3, 4 and 5; the caller closes its own copies after the constructor. */
   readonly descriptors: readonly [socket: number, page: number, lifeline: number];
   /** Where standard output and error go. */
@@ -27,13 +29,17 @@ export class ProcessLife extends WorkerLife implements Suspendable {
   readonly #child: ChildProcess;
   #error: Error | undefined;
 
-  constructor({ main, descriptors, stdout, stderr, execArgv, env }: ProcessLifeOptions) {
+  constructor({ main, args = [], descriptors, stdout, stderr, execArgv, env }: ProcessLifeOptions) {
     super();
-    this.#child = spawn(process.execPath, [...(execArgv ?? inheritedExecArgv(process.execArgv)), runtimeFile(main)], {
-      stdio: ['ignore', stdout, stderr, ...descriptors],
-      env: env ?? process.env,
-      windowsHide: true,
-    });
+    this.#child = spawn(
+      process.execPath,
+      [...(execArgv ?? inheritedExecArgv(process.execArgv)), entryFile(main), ...args],
+      {
+        stdio: ['ignore', stdout, stderr, ...descriptors],
+        env: env ?? process.env,
+        windowsHide: true,
+      },
+    );
     // Its owner decides what keeps this process up.
     this.#child.unref();
     watchSuspension(this);

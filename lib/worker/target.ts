@@ -2,7 +2,7 @@
 
 import { NotPortableError } from '../errors.js';
 import type { TravellingTarget } from '../runtime/target-loop.js';
-import { importModule, parseTarget, type RunTarget } from '../task/target.js';
+import { exportOf, importModule, parseTarget, type RunTarget, splitTarget } from '../task/target.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: any function is one, and only `any` accepts them all
 export type TargetFunction = (...args: any[]) => unknown;
@@ -22,6 +22,19 @@ export function travellingTarget(
     return allowInline ? { source: Function.prototype.toString.call(target) } : find(target, callers());
   }
   return parseTarget(target);
+}
+
+/** For another host: its server resolves the path. @throws NotPortableError for a function. */
+export function remoteTarget(target: WorkerTarget): TravellingTarget {
+  if (typeof target === 'function') {
+    throw new NotPortableError(
+      'a function cannot travel to another host: give { module, export }, as the server has it',
+    );
+  }
+  if (typeof target === 'string') return splitTarget(target);
+  if (target instanceof URL) return splitTarget(target.href);
+  const { module, export: exportName } = target;
+  return { module: module instanceof URL ? module.href : module, exportName: exportOf(exportName) };
 }
 
 /** The modules whose functions are being called now, the innermost first. */

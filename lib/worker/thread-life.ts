@@ -2,7 +2,7 @@
 
 import type { ResourceLimits, Worker as Thread, TransferListItem } from 'node:worker_threads';
 import { builtin } from '../builtin.js';
-import { runtimeFile } from '../package-root.js';
+import { entryFile } from '../package-root.js';
 import { inheritedExecArgv } from './exec-argv.js';
 import { WorkerLife } from './worker-life.js';
 
@@ -26,7 +26,7 @@ export class ThreadLife extends WorkerLife {
   constructor({ workerData, transferList = [], name, execArgv, env, resourceLimits }: ThreadLifeOptions) {
     super();
     const { Worker } = builtin('node:worker_threads');
-    this.thread = new Worker(runtimeFile('thread'), {
+    this.thread = new Worker(entryFile('runtime/thread'), {
       workerData,
       transferList: [...transferList],
       ...(name !== undefined && { name }),

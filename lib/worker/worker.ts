@@ -1,7 +1,8 @@
 // A function in a thread, in a process or on another host, through one interface.
 
-import { EventEmitter } from 'node:events';
+import { EventEmitter, setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
+import type { ConnectionOptions } from 'node:tls';
 import type { ResourceLimits, TransferListItem } from 'node:worker_threads';
 import { builtin } from '../builtin.js';
 import {
@@ -14,14 +15,14 @@ import {
 import { delay, oneOf, ownOptions } from '../own-options.js';
 import type { EndMessage, StartedMessage, StartMessage, TravellingTarget } from '../runtime/target-loop.js';
 import { assertNotImporting } from '../task/target.js';
-import { decodeError } from '../wire/error-codec.js';
 import { SAY } from '../wire/line.js';
 import { Mailbox } from './mailbox.js';
 import { type Place, processPlace, threadPlace } from './place.js';
-import { travellingTarget, type WorkerTarget } from './target.js';
+import { parseHost, type RemoteHost, remotePlace } from './remote-place.js';
+import { remoteTarget, travellingTarget, type WorkerTarget } from './target.js';
 
 /** Where a Worker runs. */
-export const WorkerType = { THREAD: 'thread', PROCESS: 'process' } as const;
+export const WorkerType = { THREAD: 'thread', PROCESS: 'process', REMOTE: 'remote' } as const;
 export type WorkerType = (typeof WorkerType)[keyof typeof WorkerType];
 
 /** Options of a Worker. */
@@ -48,6 +49,12 @@ export interface WorkerOptions {
   readonly resourceLimits?: ResourceLimits;
   /** Moved instead of copied with `args`; to a thread only. */
   readonly transferList?: readonly TransferListItem[];
+  /** Of a remote worker: `{ host, port }`, `[host, port]` or `'host:port'`; 127.0.0.1 and 60006 unless given. */
+  readonly host?: RemoteHost;
+  /** Its server's, see RemoteServer; on loopback the one that it has left for this user, unless given. */
+  readonly token?: string;
+  /** Options of `tls.connect`, for a server that has TLS. */
+  readonly tls?: ConnectionOptions;
   /**
    * A target that is a function need not be exported: its text is sent. It sees nothing of what is around it here, no
    * imports and no variables.
@@ -77,7 +84,7 @@ export interface TerminateOptions {
 }
 
 /** `[host, pid, tid]`. */
-export type WorkerIdentity = readonly [host: string, pid: number | undefined, tid: number];
+export type WorkerIdentity = readonly [host: string | undefined, pid: number | undefined, tid: number];
 
 const KNOWN = [
   'target',
@@ -94,6 +101,9 @@ const KNOWN = [
   'resourceLimits',
   'transferList',
   'allowInline',
+  'host',
+  'token',
+  'tls',
 ];
 
 const active = new Set<Worker>();
@@ -120,7 +130,8 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for what is no kind of worker. */
   static create<R = unknown>(type: WorkerType, options: WorkerOptions = {}): Worker<R> {
-    oneOf('the type of a worker', type, ['thread', 'process']);
+    oneOf('the type of a worker', type, Object.values(WorkerType));
+    if (type === 'remote') return new RemoteWorker<R>(options);
     return type === 'thread' ? new ThreadWorker<R>(options) : new ProcessWorker<R>(options);
   }
 
@@ -154,8 +165,11 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   #rejectStarted: (error: Error) => void = () => {};
   #isOver = true;
   #over: Promise<void> = Promise.resolve();
+  #where: StartedMessage | undefined;
   #end: Partial<EndMessage> | undefined;
   #error: Error | undefined;
+  #lineError: Error | undefined;
+  #hasStarted = false;
   #exit: WorkerEndDetails | undefined;
   #state: unknown;
   #isClosed = false;
@@ -189,16 +203,17 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   }
 
   get isRemote(): boolean {
-    return false;
+    return this.workerType === 'remote';
   }
 
-  get host(): string {
-    return this.parentHost;
+  /** The name of its host; of a remote worker, from `started` on. */
+  get host(): string | undefined {
+    return this.isRemote ? this.#where?.host : this.parentHost;
   }
 
   /** Of the process that it is, or is a thread of; undefined when it was never started. */
   get pid(): number | undefined {
-    return this.#place?.pid;
+    return this.#place?.pid ?? this.#where?.pid;
   }
 
   /** The number of the thread in its process: 0 is the main one. */
@@ -325,13 +340,16 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   /** Starts it, or starts it again. */
   protected begin(state: unknown = this.options.initialState): void {
-    const target = travellingTarget(this.options.target as WorkerTarget, this.options.allowInline === true);
+    const { target: given, allowInline } = this.options;
+    const target = this.isRemote
+      ? remoteTarget(given as WorkerTarget)
+      : travellingTarget(given as WorkerTarget, allowInline === true);
     const { signal } = this.options;
     signal?.throwIfAborted();
-    const { name, options } = this;
-    const open = this.workerType === 'thread' ? threadPlace : processPlace;
-    const place = open({ name, env: options.env, execArgv: options.execArgv, resourceLimits: options.resourceLimits });
+    const place = this.#open();
     this.#place = place;
+    this.#where = undefined;
+    this.#hasStarted = false;
     this.#state = state;
     this.#end = undefined;
     this.#error = undefined;
@@ -345,11 +363,17 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
       this.#rejectStarted = reject;
     });
     this.#started.catch(() => {});
+    this.#lineError = undefined;
     const ended = new Promise<void>((resolve) => {
-      place.line.onEnd = () => resolve();
+      place.line.onEnd = (error) => {
+        this.#lineError = error;
+        resolve();
+      };
     });
     place.line.onMessage = (type, value) => this.receive(type, value);
     this.#over = this.#watch(place, ended);
+    // As many workers as one likes may share it.
+    if (signal !== undefined) setMaxListeners(0, signal);
     const abort = () => void this.terminate();
     signal?.addEventListener('abort', abort, { once: true });
     void this.#over.then(() => signal?.removeEventListener('abort', abort));
@@ -368,6 +392,10 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   protected get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  protected decodeError(bytes: Uint8Array): unknown {
+    return this.#place?.line.decodeError(bytes);
   }
 
   /** Which input it died of, if it did. */
@@ -395,7 +423,8 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   /** What a caller is told that waited for a worker which can say nothing any more. */
   protected lost(): WorkerLostError {
     const { code = null, signal = null } = this.#exit ?? {};
-    return new WorkerLostError(`${this.name} ended with ${signal ?? `exit code ${code}`} before it could answer`, {
+    const how = signal ?? (code === null ? 'a lost connection' : `exit code ${code}`);
+    return new WorkerLostError(`${this.name} ended with ${how} before it could answer`, {
       ...(this.#error !== undefined && { cause: this.#error }),
       pid: this.pid,
       exitCode: code,
@@ -404,6 +433,19 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   }
 
   // ---- its life -------------------------------------------------------------------
+
+  #open(): Place {
+    const { name, workerType } = this;
+    const { env, execArgv, resourceLimits, host, token, tls } = this.options;
+    if (workerType === 'remote') {
+      return remotePlace({
+        ...(host !== undefined && { host }),
+        ...(token !== undefined && { token }),
+        ...(tls !== undefined && { tls }),
+      });
+    }
+    return (workerType === 'thread' ? threadPlace : processPlace)({ name, env, execArgv, resourceLimits });
+  }
 
   async #sendStart(place: Place, target: TravellingTarget | Promise<TravellingTarget>, state: unknown): Promise<void> {
     const { args = [], kwargs, setNames = true, transferList = [] } = this.options;
@@ -433,7 +475,9 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   /** It has been told what to run. */
   protected afterStart(): void {}
 
-  #onStarted(_message: StartedMessage): void {
+  #onStarted(message: StartedMessage): void {
+    this.#where = message;
+    this.#hasStarted = true;
     this.#place?.life.markAlive();
     this.#resolveStarted();
     this.emit('start');
@@ -443,7 +487,7 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
     this.#end = message;
     this.#state = message.state;
     if (message.error !== undefined) {
-      const error = asError(decodeError(message.error));
+      const error = asError(this.decodeError(message.error));
       this.#error = message.terminated ? new WorkerTerminatedError(error.message, { cause: error }) : error;
     }
   }
@@ -460,12 +504,18 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
     this.#exit = { code, signal };
     this.#isOver = true;
     active.delete(this);
-    this.#rejectStarted(
-      new WorkerStartError(`${this.name} ended with ${signal ?? `exit code ${code}`} before it was there`),
-    );
+    if (!this.#hasStarted) this.#onNeverStarted(signal ?? `exit code ${code}`);
     this.#values.end();
     this.over();
     this.emit('exit', this.#exit);
+  }
+
+  #onNeverStarted(how: string): void {
+    const why = this.isRemote
+      ? 'the server could not be reached, or did not let it in: look at `cause`, and at the token'
+      : `it ended with ${how} before it was there`;
+    this.#error ??= new WorkerStartError(`${this.name} could not be started: ${why}`, { cause: this.#lineError });
+    this.#rejectStarted(this.#error);
   }
 
   #overWithin(timeout: number | undefined): Promise<boolean> {
@@ -499,6 +549,15 @@ export class ProcessWorker<R = unknown> extends Worker<R> {
   }
 }
 
+/** In a process of a RemoteServer. Plain values travel, and its module is one that the server has. */
+export class RemoteWorker<R = unknown> extends Worker<R> {
+  static override readonly isRemote = true;
+
+  constructor(options: WorkerOptions = {}) {
+    super('remote', false, options);
+  }
+}
+
 function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
 }
@@ -520,7 +579,23 @@ function checkOptions(
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new InvalidArgumentError('signal is an AbortSignal');
   if (run === true && target === undefined) throw new InvalidArgumentError('a worker needs a target to run');
+  checkPlace(options, workerType);
   if (transferList !== undefined && (workerType !== 'thread' || isPersistent)) {
     throw new NotPortableError('only what starts a thread can be transferred to it: leave transferList away');
+  }
+}
+
+const REMOTE_ONLY = ['host', 'token', 'tls'] as const;
+const LOCAL_ONLY = ['env', 'execArgv', 'resourceLimits', 'allowInline'] as const;
+
+/** What is of no use there would be missed. */
+function checkPlace(options: WorkerOptions, workerType: WorkerType): void {
+  const isRemote = workerType === 'remote';
+  const misplaced = (isRemote ? LOCAL_ONLY : REMOTE_ONLY).find((name) => options[name] !== undefined);
+  if (misplaced !== undefined) throw new InvalidArgumentError(`a ${workerType} worker has no option '${misplaced}'`);
+  if (!isRemote) return;
+  parseHost(options.host);
+  if (options.token !== undefined && typeof options.token !== 'string') {
+    throw new InvalidArgumentError('the token of a server is a string');
   }
 }

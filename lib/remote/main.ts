@@ -1,0 +1,40 @@
+// The process of `spawnServer`.
+
+import { Socket } from 'node:net';
+import { native } from '../native.js';
+import { SAY, StreamLine } from '../wire/line.js';
+import { RemoteServer, type RemoteServerOptions } from './remote-server.js';
+import type { ServerReport } from './spawn-server.js';
+
+const SOCKET = 3;
+const LIFELINE = 5;
+
+process.on('SIGINT', () => {});
+
+const guard = new native.ParentGuard(LIFELINE);
+const line = new StreamLine(new Socket({ fd: SOCKET, readable: true, writable: true }));
+
+let server: RemoteServer | undefined;
+
+async function end(): Promise<void> {
+  await server?.terminate();
+  guard.release();
+  await line.end();
+  process.exit();
+}
+
+process.on('SIGTERM', () => void end());
+line.onMessage = (type, value) => {
+  if (type === SAY.START) void start(value as RemoteServerOptions);
+  else if (type === SAY.STOP) void end();
+};
+
+async function start(options: RemoteServerOptions): Promise<void> {
+  try {
+    server = new RemoteServer(options);
+    const address = await server.listen();
+    line.send(SAY.STARTED, { address, token: server.token } satisfies ServerReport);
+  } catch (error) {
+    line.send(SAY.STARTED, { error: line.encodeError(error) } satisfies ServerReport);
+  }
+}

@@ -1,0 +1,93 @@
+// A worker on another host: the line to its server, and what is known of its life over there.
+
+import { connect, type Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+import { builtin } from '../builtin.js';
+import { type ExitDetails, InvalidArgumentError } from '../errors.js';
+import { integer, ownOptions } from '../own-options.js';
+import { encodeFrame, FRAME } from '../wire/frame.js';
+import { KEEP_ALIVE_MS, type Line, SAY, StreamLine } from '../wire/line.js';
+import { readToken } from '../wire/token-file.js';
+import type { Place } from './place.js';
+import { WorkerLife } from './worker-life.js';
+
+/** Where `bosun serve` listens unless it is told otherwise. */
+export const SERVER_PORT = 60_006;
+
+/** A server of remote workers: its address and what it wants to hear first. */
+export type RemoteHost =
+  | string
+  | readonly [host: string, port: number]
+  | { readonly host?: string; readonly port?: number };
+
+export interface RemoteOptions {
+  /** `{ host, port }`, `[host, port]` or `'host:port'`; 127.0.0.1 and 60006 unless given. */
+  readonly host?: RemoteHost;
+  /** The server's; on loopback the one that it has left for this user, unless given. */
+  readonly token?: string;
+  /** Options of `tls.connect`, for a server that has TLS. */
+  readonly tls?: ConnectionOptions;
+}
+
+/** @throws InvalidArgumentError, OutOfRangeError */
+export function parseHost(given: RemoteHost = {}): { readonly host: string; readonly port: number } {
+  const { host = '127.0.0.1', port = SERVER_PORT } = ownOptions(partsOf(given), 'a host');
+  if (typeof host !== 'string' || host === '') throw new InvalidArgumentError('a host is a name or an address');
+  return { host, port: integer('port', port, 1, 65_535) };
+}
+
+function partsOf(given: RemoteHost): { readonly host?: string; readonly port?: number } {
+  if (typeof given === 'string') {
+    const match = /^(\[.+\]|[^:]+)(?::(\d+))?$/.exec(given);
+    if (match === null) throw new InvalidArgumentError(`a host is given as 'name:port', not '${given}'`);
+    const [, name = '', port] = match;
+    return { host: name.replace(/^\[|\]$/g, ''), ...(port !== undefined && { port: Number(port) }) };
+  }
+  if (Array.isArray(given)) return { host: given[0] as string, port: given[1] as number };
+  return given as { readonly host?: string; readonly port?: number };
+}
+
+/** The rungs are the server's to climb; the last one is to hang up, upon which it does. */
+class RemoteLife extends WorkerLife {
+  readonly #socket: Socket;
+  line: Line | undefined;
+
+  constructor(socket: Socket) {
+    super();
+    this.#socket = socket;
+  }
+
+  get pid(): undefined {
+    return undefined;
+  }
+
+  end(exit: ExitDetails): void {
+    this.markDead(exit);
+  }
+
+  protected override signal(name: NodeJS.Signals): void {
+    if (name === 'SIGTERM') this.line?.send(SAY.KILL);
+    else this.#socket.destroy();
+  }
+}
+
+/** Connects; whether that succeeds is seen later, as the life or the end of the worker. */
+export function remotePlace(options: RemoteOptions): Place {
+  const at = parseHost(options.host);
+  const socket: Socket =
+    options.tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...options.tls });
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  socket.write(encodeFrame(FRAME.HELLO, Buffer.from(options.token ?? readToken(at.port) ?? '')));
+  const line = new StreamLine(socket, { isForeign: true });
+  const life = new RemoteLife(socket);
+  life.line = line;
+  // Of the process over there; its owner hears of it as the end of this life.
+  line.filter = (type, value) => {
+    if (type === SAY.EXIT) life.end(value as ExitDetails);
+    return type === SAY.EXIT;
+  };
+  socket.once('close', () => life.end({ exitCode: null, exitSignal: null }));
+  // The server raises it when it hears STOP.
+  return { life, line, pid: undefined, tid: 0, raiseFlag() {} };
+}
