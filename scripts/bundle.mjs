@@ -9,7 +9,16 @@ import { rollup } from '@rollup/wasm-node';
 const FOLDER = fileURLToPath(new URL('../dist/lib', import.meta.url));
 
 /** What is started or imported by its name; all else is inside of these or of what they share. */
-const ENTRIES = ['index', 'internals', 'runtime/main', 'runtime/worker', 'runtime/thread', 'remote/main', 'cli/main'];
+const ENTRIES = [
+  'index',
+  'internals',
+  'runtime/main',
+  'runtime/worker',
+  'runtime/thread',
+  'runtime/task-thread',
+  'remote/main',
+  'cli/main',
+];
 
 const bundle = await rollup({
   input: Object.fromEntries(ENTRIES.map((name) => [name, join(FOLDER, `${name}.js`)])),

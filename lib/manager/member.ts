@@ -5,10 +5,13 @@ import { join } from 'node:path';
 import type { LossDetails } from '../errors.js';
 import { type NativeDispatcher, native } from '../native.js';
 import type { WorkerConfiguration } from '../runtime/configuration.js';
+import type { TaskThreadData } from '../runtime/task-thread.js';
 import type { WorkerId } from '../task/context.js';
 import { encodePayload } from '../wire/payload.js';
 import { ProcessLife } from '../worker/process-life.js';
 import { StderrTail, tailOfFile } from '../worker/stderr-tail.js';
+import { ThreadLife } from '../worker/thread-life.js';
+import type { WorkerLife } from '../worker/worker-life.js';
 import type { LostTask, Runner } from './failures.js';
 import { NetLine } from './net-line.js';
 import type { ManagerSettings } from './options.js';
@@ -22,7 +25,7 @@ const EXIT_AFTER_EOF_MS = 1_000;
 export class Member implements Runner {
   readonly worker: WorkerId;
   readonly connection: number;
-  readonly life: ProcessLife;
+  readonly life: WorkerLife;
   readonly startedAt = performance.now();
   readonly #dispatcher: NativeDispatcher;
   /** Unless it is driven natively. */
@@ -59,27 +62,18 @@ export class Member implements Runner {
     const [connection, parentEnd, ...childEnds] = dispatcher.open(worker);
     this.connection = connection;
     if (settings.driver === 'net') this.#line = NetLine.over(dispatcher, connection, parentEnd, turn);
-    let stderr: number | undefined;
     try {
-      if (this.#line === undefined && !dispatcher.attach(connection, parentEnd)) throw systemRefusal();
-      stderr = settings.logDirectory === undefined ? this.#openTail() : this.#openLog(settings.logDirectory);
-      this.life = new ProcessLife({
-        main: 'runtime/main',
-        descriptors: childEnds,
-        stdout: settings.logDirectory === undefined ? (settings.stdoutToStderr ? 2 : 1) : stderr,
-        stderr,
-        execArgv: settings.execArgv,
-        env: settings.env,
-      });
+      if (this.#line === undefined && !dispatcher.attach(connection, parentEnd)) {
+        closeAll(childEnds);
+        throw systemRefusal();
+      }
+      this.life =
+        settings.kind === 'thread' ? startThread(childEnds, settings) : this.#startProcess(childEnds, settings);
     } catch (error) {
       this.#tail?.close();
       this.destroy();
       dispatcher.hangUp(connection);
       throw error;
-    } finally {
-      // The child has its own copies; with ours open its death would never be seen as the end of the stream.
-      for (const descriptor of childEnds) native.closeDescriptor(descriptor);
-      if (stderr !== undefined) native.closeDescriptor(stderr);
     }
     this.gone = this.#watchEnd(turn);
     const configuration: WorkerConfiguration = {
@@ -138,7 +132,27 @@ export class Member implements Runner {
     await Promise.all([closed, Promise.race([tail?.ended, late])]);
     clearTimeout(timer);
     tail?.close();
-    return { ...exit, reason: this.endReason, stderrTail: tail?.text ?? this.#logTail() };
+    const reason = this.endReason ?? life.failure;
+    return { ...exit, reason, stderrTail: tail?.text ?? this.#logTail() };
+  }
+
+  #startProcess(descriptors: ChildEnds, settings: ManagerSettings): ProcessLife {
+    let stderr: number | undefined;
+    try {
+      stderr = settings.logDirectory === undefined ? this.#openTail() : this.#openLog(settings.logDirectory);
+      return new ProcessLife({
+        main: 'runtime/main',
+        descriptors,
+        stdout: settings.logDirectory === undefined ? (settings.stdoutToStderr ? 2 : 1) : stderr,
+        stderr,
+        execArgv: settings.execArgv,
+        env: settings.env,
+      });
+    } finally {
+      // The child has its own copies; with ours open its death would never be seen as the end of the stream.
+      closeAll(descriptors);
+      if (stderr !== undefined) native.closeDescriptor(stderr);
+    }
   }
 
   #openTail(): number {
@@ -163,4 +177,32 @@ export class Member implements Runner {
 /** As those that Node gives: there is no room for another worker now. */
 function systemRefusal(): Error {
   return Object.assign(new Error('the system refuses to watch another descriptor'), { code: 'EMFILE' });
+}
+
+type ChildEnds = readonly [socket: number, page: number, lifeline: number];
+
+/** It makes copies of its own before ours are closed, for a descriptor has no owner but the process. */
+function startThread(descriptors: ChildEnds, { execArgv, env, resourceLimits }: ManagerSettings): ThreadLife {
+  const [socket, page] = descriptors;
+  let isClosed = false;
+  const close = () => {
+    if (isClosed) return;
+    isClosed = true;
+    closeAll(descriptors);
+  };
+  try {
+    const workerData: TaskThreadData = { socket, page };
+    const life = new ThreadLife({ main: 'runtime/task-thread', workerData, execArgv, env, resourceLimits });
+    life.thread.unref();
+    life.thread.once('message', close);
+    life.once('exit', close);
+    return life;
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function closeAll(descriptors: readonly number[]): void {
+  for (const descriptor of descriptors) native.closeDescriptor(descriptor);
 }

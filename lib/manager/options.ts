@@ -2,6 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import type { ResourceLimits } from 'node:worker_threads';
 import { InvalidArgumentError } from '../errors.js';
 import { checkSignal, integer, MAX_DELAY_MS, oneOf, ownOptions } from '../own-options.js';
 import { checkPolicy, NO_POLICY, type RetryPolicy, type TaskPolicy } from '../task/policy.js';
@@ -19,12 +20,19 @@ export interface ProcessManagerOptions {
   /** 1 to 128 levels, 0 the most urgent; 2 unless given. */
   readonly priorityLevels?: number;
   /**
+   * `'process'` (the default), or `'thread'`: workers are threads of this process, which start sooner and share its memory,
+   * and what ends the process ends all of them.
+   */
+  readonly kind?: 'process' | 'thread';
+  /** Of threads. */
+  readonly resourceLimits?: ResourceLimits;
+  /**
    * Tasks sent ahead to a worker, the running one included. `'auto'` (the default) sends so many that they are about a
    * millisecond of work, one when a task takes longer; 1 is strictly one at a time.
    */
   readonly prefetch?: number | 'auto';
   /**
-   * `'auto'` (the default): a worker that has just answered polls for its next task for 50 microseconds before it sleeps,
+   * `'auto'` (the default): a worker that has just answered polls for its next task for 120 microseconds before it sleeps,
    * while fewer workers are busy than there are cores. It halves the time of one task after the other. `'off'`: never.
    */
   readonly spin?: 'auto' | 'off';
@@ -99,6 +107,8 @@ export interface ManagerSettings {
   readonly stdoutToStderr: boolean;
   readonly execArgv: readonly string[] | undefined;
   readonly env: NodeJS.ProcessEnv | undefined;
+  readonly kind: 'process' | 'thread';
+  readonly resourceLimits: ResourceLimits | undefined;
   readonly grace: number;
   readonly concurrency: number;
   readonly policy: TaskPolicy;
@@ -113,6 +123,8 @@ const KNOWN = new Set<string>([
   'workers',
   'minWorkers',
   'priorityLevels',
+  'kind',
+  'resourceLimits',
   'prefetch',
   'spin',
   'inboxHighWaterMark',
@@ -150,6 +162,8 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
   const cores = availableParallelism();
   const listen = options.listen === undefined ? undefined : checkListen(options.listen);
   // A manager that nobody could connect to must run its tasks itself.
+  const kind = oneOf('kind', options.kind ?? 'process', ['process', 'thread']);
+  checkKind(kind, options);
   const workers = integer('workers', options.workers ?? 2 * cores, listen === undefined ? 1 : 0, 1024);
   return {
     workers,
@@ -170,6 +184,8 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
     setup: options.setup === undefined ? undefined : new RunTargets().resolve(options.setup),
     stdoutToStderr: oneOf('stdout', options.stdout ?? 'inherit', ['inherit', 'stderr']) === 'stderr',
     execArgv: strings('execArgv', options.execArgv),
+    kind,
+    resourceLimits: options.resourceLimits,
     env: options.env === undefined ? undefined : { ...ofType('env', options.env, 'object') },
     grace: integer('grace', options.grace ?? 5_000, 0, MAX_DELAY_MS),
     concurrency: integer('concurrency', options.concurrency ?? 1, 1, 1024),
@@ -187,6 +203,14 @@ function driverKind(): DriverKind {
   const given = process.env['BOSUN_DRIVER'];
   if (given !== undefined) return oneOf('BOSUN_DRIVER', given as DriverKind, ['direct', 'thread', 'net']);
   return process.platform === 'linux' ? 'direct' : 'thread';
+}
+
+/** What the other kind has no use for would be missed. */
+function checkKind(kind: 'process' | 'thread', options: ProcessManagerOptions): void {
+  const misplaced = (kind === 'thread' ? (['logDirectory', 'stdout'] as const) : (['resourceLimits'] as const)).find(
+    (name) => options[name] !== undefined,
+  );
+  if (misplaced !== undefined) throw new InvalidArgumentError(`workers of kind '${kind}' have no '${misplaced}'`);
 }
 
 function checkRestart(given: ProcessManagerOptions['restart']): ManagerSettings['restart'] {

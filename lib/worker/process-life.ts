@@ -71,7 +71,7 @@ export class ProcessLife extends WorkerLife implements Suspendable {
   }
 
   /** Why the system refused to start it. */
-  get spawnError(): Error | undefined {
+  override get spawnError(): Error | undefined {
     return this.#error;
   }
 

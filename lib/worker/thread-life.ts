@@ -2,12 +2,14 @@
 
 import type { ResourceLimits, Worker as Thread, TransferListItem } from 'node:worker_threads';
 import { builtin } from '../builtin.js';
-import { entryFile } from '../package-root.js';
+import { type EntryName, entryFile } from '../package-root.js';
 import { inheritedExecArgv } from './exec-argv.js';
 import { WorkerLife } from './worker-life.js';
 
 /** What a thread is started with. */
 export interface ThreadLifeOptions {
+  /** What it runs; the target of a Worker unless given. */
+  readonly main?: EntryName;
   readonly workerData: unknown;
   readonly transferList?: readonly TransferListItem[] | undefined;
   readonly name?: string | undefined;
@@ -23,10 +25,18 @@ export class ThreadLife extends WorkerLife {
   /** What ended it, if it did not end by itself: an error that nothing caught, or a lack of memory. */
   error: Error | undefined;
 
-  constructor({ workerData, transferList = [], name, execArgv, env, resourceLimits }: ThreadLifeOptions) {
+  constructor({
+    main = 'runtime/thread',
+    workerData,
+    transferList = [],
+    name,
+    execArgv,
+    env,
+    resourceLimits,
+  }: ThreadLifeOptions) {
     super();
     const { Worker } = builtin('node:worker_threads');
-    this.thread = new Worker(entryFile('runtime/thread'), {
+    this.thread = new Worker(entryFile(main), {
       workerData,
       transferList: [...transferList],
       ...(name !== undefined && { name }),
@@ -39,6 +49,10 @@ export class ThreadLife extends WorkerLife {
       this.error = error;
     });
     this.thread.once('exit', (exitCode) => this.markDead({ exitCode, exitSignal: null }));
+  }
+
+  override get failure(): string | undefined {
+    return this.error?.message;
   }
 
   get pid(): number {

@@ -53,6 +53,16 @@ export abstract class WorkerLife extends EventEmitter<WorkerLifeEvents> {
   /** The operating system's number of the process, undefined when there is none. */
   abstract readonly pid: number | undefined;
 
+  /** Why the system refused to start it. */
+  get spawnError(): Error | undefined {
+    return undefined;
+  }
+
+  /** What it says of its end besides the exit code, if it can say more. */
+  get failure(): string | undefined {
+    return undefined;
+  }
+
   /** Delivers a signal to a worker that has not exited. */
   protected abstract signal(name: NodeJS.Signals): void;
 

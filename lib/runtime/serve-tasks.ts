@@ -1,0 +1,40 @@
+// A worker of a manager, wherever it runs: set up, at work, at its end.
+
+import { encodeFailure } from '../wire/failure.js';
+import { decodePayload } from '../wire/payload.js';
+import type { WorkerConfiguration } from './configuration.js';
+import type { Link } from './link.js';
+import { createLogger, redirectConsole } from './log.js';
+import { createSession } from './session.js';
+import { TaskLoop } from './task-loop.js';
+import { WorkerManager } from './worker-manager.js';
+
+/** Ends when the manager asks the worker to close, behind the tasks that run then; all that was said is written or on its way. */
+export async function serveTasks(link: Link): Promise<void> {
+  process.on('exit', () => link.flushSync());
+  const configuration = await new Promise<WorkerConfiguration>((resolve) => {
+    link.onHello = (bytes) => resolve(decodePayload(bytes) as WorkerConfiguration);
+  });
+  link.maxFrameBytes = configuration.maxFrameBytes;
+  const log = createLogger(configuration.logFile);
+  if (configuration.logFile) redirectConsole(log);
+
+  const owned = await createSession(configuration.setup).catch((error: unknown) => {
+    link.startFailed(encodeFailure('setup', error));
+    process.exitCode = 1;
+  });
+  if (owned === undefined) return;
+  const environment = {
+    manager: new WorkerManager(link, configuration),
+    session: owned.session,
+    log,
+    worker: configuration.worker,
+    state: { value: undefined },
+    stopReason: (sequence: number, lane: number) => link.stopReason(sequence, lane),
+  };
+  const loop = new TaskLoop(link, environment, configuration.concurrency);
+  link.hello(process.pid);
+  await loop.run();
+  // The tasks are done and answered; what the user's disposal throws is for the log alone.
+  await owned.close().catch((error: unknown) => log.error('closing the session failed:', error));
+}

@@ -1,0 +1,103 @@
+// A ProcessManager whose workers are threads.
+
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { describe, test } from 'node:test';
+import { Task, type WorkerLostError } from '../lib/index.js';
+import { makeManager } from './fixtures/scene.js';
+import { Hello } from './fixtures/tasks.js';
+
+const TARGETS = new URL('./fixtures/thread-tasks.js', import.meta.url);
+const at = (name: string) => ({ module: TARGETS, export: name });
+
+describe('workers that are threads', () => {
+  test('run tasks of this process, each in a thread of its own', async (t) => {
+    const manager = makeManager(t, { kind: 'thread', workers: 2, minWorkers: 2 });
+    await manager.ready();
+    const places = await Promise.all(Array.from({ length: 20 }, () => manager.run<[number, number]>(at('where'))));
+    assert.deepEqual(new Set(places.map(([pid]) => pid)), new Set([process.pid]));
+    assert.equal(new Set(places.map(([, tid]) => tid)).size, 2);
+    assert.ok(places.every(([, tid]) => tid > 0));
+    assert.deepEqual(
+      manager.workers.map(({ pid }) => pid),
+      [process.pid, process.pid],
+    );
+    const report = await manager.close();
+    assert.deepEqual([report.done, report.workers.map(({ exitCode }) => exitCode)], [20, [0, 0]]);
+  });
+
+  test('schedule tasks and send messages, in order', async (t) => {
+    const manager = makeManager(t, { kind: 'thread', workers: 2 });
+    for (let i = 0; i < 5; i++) manager.schedule(new Hello(i));
+    const messages: unknown[] = [];
+    for await (const message of manager.messages()) messages.push(message);
+    assert.ok(messages.length >= 5);
+    assert.equal(manager.tasksLeft, 0);
+  });
+
+  test('are replaced when they end, and their task is lost alone', async (t) => {
+    const manager = makeManager(t, { kind: 'thread', workers: 1 });
+    const before = manager.run(at('where'));
+    const lost = manager.run(at('exit'), [7]);
+    const behind = manager.run(at('where'));
+    await before;
+    await assert.rejects(lost, (error: WorkerLostError) => {
+      assert.deepEqual([error.code, error.exitCode, error.exitSignal], ['ERR_BOSUN_WORKER_LOST', 7, null]);
+      return true;
+    });
+    const [pid] = (await behind) as [number, number];
+    assert.equal(pid, process.pid);
+  });
+
+  test('say what ended them: an error that nothing caught, or too little memory', async (t) => {
+    const manager = makeManager(t, { kind: 'thread', workers: 1, resourceLimits: { maxOldGenerationSizeMb: 32 } });
+    await assert.rejects(manager.run(at('throwLater')), /nobody waits for this/);
+    await assert.rejects(manager.run(at('fillMemory')), /memory/i);
+    assert.equal((await manager.run<[number]>(at('where')))[0], process.pid);
+  });
+
+  test('are stopped by force inside a loop, and nothing else of this process is', async (t) => {
+    const manager = makeManager(t, { kind: 'thread', workers: 2, minWorkers: 2, grace: 50 });
+    const busy = manager.run(at('busyForEver'), [], { timeout: 20 });
+    await assert.rejects(busy, { code: 'ERR_BOSUN_TIMEOUT' });
+    assert.equal((await manager.run<[number]>(at('where')))[0], process.pid);
+    const other = manager.run(at('busyForEver'));
+    const rejected = assert.rejects(other, { code: /ERR_BOSUN_(CANCELLED|WORKER_LOST)/ });
+    await manager.close('kill');
+    await rejected;
+  });
+
+  test('take buffers and errors as processes do', async (t) => {
+    const manager = makeManager(t, { kind: 'thread', workers: 1 });
+    const big = Buffer.alloc(3_000_000, 7);
+    assert.deepEqual(await manager.run(at('echo'), [big]), big);
+    assert.deepEqual(await manager.run(at('echo'), [new Map([[1, new Set([2])]])]), new Map([[1, new Set([2])]]));
+    await assert.rejects(manager.schedule(Task.from(TARGETS, 'fail', [3])).result, { code: 'ERR_BOSUN_TASK_FAILED' });
+  });
+
+  test('end in mid-call, a hundred times, and leave no descriptor behind', async (t) => {
+    const manager = makeManager(t, { kind: 'thread', workers: 2, minWorkers: 2, restart: { max: 1_000 } });
+    await manager.run(at('where'));
+    const before = countDescriptors();
+    for (let round = 0; round < 50; round++) {
+      const flood = Array.from({ length: 200 }, (_, i) => manager.run(at('where'), [i]));
+      const deaths = [0, 1].map(() => manager.run(at('exit'), [1]));
+      const outcomes = await Promise.allSettled([...flood, ...deaths]);
+      assert.equal(outcomes.filter(({ status }) => status === 'rejected').length, 2);
+    }
+    await manager.run(at('where'));
+    await manager.close();
+    // Its workers' sockets and pages are gone too.
+    assert.ok(countDescriptors() <= before, `${countDescriptors()} descriptors, ${before} before`);
+  });
+
+  test('cannot have what only processes have', (t) => {
+    const invalid = { code: 'ERR_BOSUN_INVALID_ARGUMENT' };
+    assert.throws(() => makeManager(t, { kind: 'thread', logDirectory: 'x' }), invalid);
+    assert.throws(() => makeManager(t, { kind: 'thread', stdout: 'stderr' }), invalid);
+  });
+});
+
+function countDescriptors(): number {
+  return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0;
+}
