@@ -12,7 +12,7 @@ export type {
 export type { ListenOptions } from './manager/listen-options.js';
 export type { ListenAddress } from './manager/listener.js';
 export { LocalManager, type LocalManagerOptions } from './manager/local-manager.js';
-export type { ProcessManagerOptions } from './manager/options.js';
+export type { AddWorkerOptions, ProcessManagerOptions } from './manager/options.js';
 export { ProcessManager, type RunOptions } from './manager/process-manager.js';
 export type { Latency, ManagerStats, TaskTally } from './manager/stats.js';
 export { withManager } from './manager/with-manager.js';
@@ -20,7 +20,13 @@ export type { WorkerInfo } from './manager/worker-set.js';
 export type { Source } from './pool/job.js';
 export { Pool, type PoolOptions, type PoolWorkerOptions } from './pool/pool.js';
 export type { PoolResult, PoolWorkerEvent, RunOptions as PoolRunOptions } from './pool/pool-run.js';
-export { RemoteServer, type RemoteServerOptions, type ServerAddress } from './remote/remote-server.js';
+export {
+  RemoteServer,
+  type RemoteServerOptions,
+  type RunServerHooks,
+  runServer,
+  type ServerAddress,
+} from './remote/remote-server.js';
 export { RemoteServerProcess, spawnServer } from './remote/spawn-server.js';
 export { Proxy, type ProxyOptions } from './runtime/proxy.js';
 export { Chain } from './task/chain.js';

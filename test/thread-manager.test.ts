@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { Task, type WorkerLostError } from '../lib/index.js';
 import { makeManager } from './fixtures/scene.js';
 import { Hello } from './fixtures/tasks.js';
@@ -89,6 +90,34 @@ describe('workers that are threads', () => {
     await manager.close();
     // Its workers' sockets and pages are gone too.
     assert.ok(countDescriptors() <= before, `${countDescriptors()} descriptors, ${before} before`);
+  });
+
+  test('and processes work for one manager', async (t) => {
+    const manager = makeManager(t, { workers: 1, minWorkers: 1 });
+    const added = manager.addWorker('thread', { resourceLimits: { maxOldGenerationSizeMb: 64 } });
+    const other = manager.addWorker('process', { env: { ...process.env, MINE: 'yes' } });
+    // An idle manager keeps no process up, so nothing is waited for but the next turn.
+    while (manager.workers.some(({ state }) => state !== 'alive')) await turn();
+    // Who has nothing to do is given one before anybody is given a second.
+    const places = await Promise.all([1, 2, 3].map(() => manager.run<[number, number]>(at('where'))));
+    const pids = places.map(([pid]) => pid);
+    assert.equal(pids.filter((pid) => pid === process.pid).length, 1);
+    assert.equal(new Set(pids).size, 3);
+    assert.deepEqual(
+      manager.workers.map(({ worker }) => worker),
+      [1, added, other],
+    );
+    const lost = Promise.allSettled([1, 2, 3].map(() => manager.run(at('exit'), [1])));
+    assert.ok((await lost).every(({ status }) => status === 'rejected'));
+    await manager.run(at('where'));
+    // Nobody follows those that were added.
+    assert.ok(manager.workers.length <= 2);
+    const invalid = { code: 'ERR_BOSUN_INVALID_ARGUMENT' };
+    assert.throws(() => manager.addWorker('coroutine' as never), invalid);
+    assert.throws(() => manager.addWorker('process', { resourceLimits: {} }), invalid);
+    assert.throws(() => manager.addWorker('thread', { workers: 1 } as never), invalid);
+    await manager.close();
+    assert.throws(() => manager.addWorker('thread'), { code: 'ERR_BOSUN_MANAGER_CLOSED' });
   });
 
   test('cannot have what only processes have', (t) => {

@@ -190,6 +190,13 @@ export class Engine {
   /** @param error what the task is to reject with. */
   readonly cancel = (ticket: number, error: unknown): void => this.#intake.cancel(ticket, error);
 
+  /** Starts one more. */
+  addWorker(settings: ManagerSettings): WorkerId {
+    const worker = this.workers.add(settings);
+    this.#requestTurn();
+    return worker;
+  }
+
   /** Puts a message into the inbox. */
   post(message: Uint8Array): void {
     this.#dispatcher.post(message);

@@ -205,6 +205,31 @@ function driverKind(): DriverKind {
   return process.platform === 'linux' ? 'direct' : 'thread';
 }
 
+/** Options of `addWorker`; the manager's unless given. */
+export type AddWorkerOptions = Pick<ProcessManagerOptions, 'execArgv' | 'env' | 'resourceLimits'>;
+
+const KNOWN_OF_ADDED = ['execArgv', 'env', 'resourceLimits'];
+
+/** The settings of a worker that is added. @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) */
+export function checkAddedWorker(
+  kind: 'process' | 'thread',
+  given: AddWorkerOptions,
+  settings: ManagerSettings,
+): ManagerSettings {
+  oneOf('kind', kind, ['process', 'thread']);
+  const options = ownOptions(given, 'the options of addWorker');
+  const unknown = Object.keys(options).find((name) => !KNOWN_OF_ADDED.includes(name));
+  if (unknown !== undefined) throw new InvalidArgumentError(`addWorker has no option '${unknown}'`);
+  checkKind(kind, options);
+  return {
+    ...settings,
+    kind,
+    execArgv: strings('execArgv', options.execArgv) ?? settings.execArgv,
+    env: options.env === undefined ? settings.env : { ...ofType('env', options.env, 'object') },
+    resourceLimits: options.resourceLimits,
+  };
+}
+
 /** What the other kind has no use for would be missed. */
 function checkKind(kind: 'process' | 'thread', options: ProcessManagerOptions): void {
   const misplaced = (kind === 'thread' ? (['logDirectory', 'stdout'] as const) : (['resourceLimits'] as const)).find(

@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import { InvalidArgumentError } from '../errors.js';
 import { checkSignal, delay, oneOf, ownOptions } from '../own-options.js';
 import { Proxy } from '../runtime/proxy.js';
+import type { WorkerId } from '../task/context.js';
 import type { Manager, TaskHandle } from '../task/manager.js';
 import { checkPolicy, type LimitOptions } from '../task/policy.js';
 import { specName, type TaskSpec, toSpec } from '../task/spec.js';
@@ -16,7 +17,13 @@ import { Engine } from './engine.js';
 import type { ProcessManagerEvents } from './events.js';
 import { inTaskResource, ScheduledTask } from './handle.js';
 import type { ListenAddress } from './listener.js';
-import { checkManagerOptions, type ManagerSettings, type ProcessManagerOptions } from './options.js';
+import {
+  type AddWorkerOptions,
+  checkAddedWorker,
+  checkManagerOptions,
+  type ManagerSettings,
+  type ProcessManagerOptions,
+} from './options.js';
 import { Prefixes } from './prefixes.js';
 import { RunTargets } from './run-target.js';
 import type { ManagerStats } from './stats.js';
@@ -135,6 +142,18 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
         this.#engine.submit({ level, flags: 0, spec, prefix, policy, waiter, name }, signal);
       });
     });
+  }
+
+  /**
+   * Starts one worker more, of either kind, beyond `workers`. It is not replaced when it dies.
+   *
+   * @returns its number.
+   * @throws ManagerClosedError; InvalidArgumentError for options that the kind does not have; the system's error when there
+   * is no room for another one.
+   */
+  addWorker(kind: 'process' | 'thread', options: AddWorkerOptions = {}): WorkerId {
+    this.#engine.assertOpen();
+    return this.#engine.addWorker(checkAddedWorker(kind, options, this.#settings));
   }
 
   /**

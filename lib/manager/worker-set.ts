@@ -55,6 +55,8 @@ export class WorkerSet {
   readonly #settings: ManagerSettings;
   readonly #owner: WorkerSetOwner;
   readonly #members = new Map<number, Member>();
+  /** By `addWorker`. */
+  readonly #added = new Set<Member>();
   readonly #figures: ConnectionFigures;
   /** Of the dead too: their tasks' failures may be read later. */
   readonly #pids = new Map<WorkerId, number>();
@@ -126,7 +128,7 @@ export class WorkerSet {
   grow(count: number): void {
     this.#wanted = Math.max(this.#wanted, count);
     if (this.#pause !== undefined) return;
-    while (!this.#stopping && this.#members.size < Math.min(this.#wanted, this.#settings.workers)) {
+    while (!this.#stopping && this.#members.size < Math.min(this.#wanted, this.#settings.workers + this.#added.size)) {
       try {
         this.#start();
       } catch (error) {
@@ -138,8 +140,15 @@ export class WorkerSet {
     this.#wanted = 0;
   }
 
-  #start(): void {
-    const member = new Member(this.nextNumber(), this.#dispatcher, this.#settings, () => this.#owner.turn());
+  /** One beyond those that are started by themselves; nobody follows it. @throws the system's error when there is no room. */
+  add(settings: ManagerSettings): WorkerId {
+    const member = this.#start(settings);
+    this.#added.add(member);
+    return member.worker;
+  }
+
+  #start(settings = this.#settings): Member {
+    const member = new Member(this.nextNumber(), this.#dispatcher, settings, () => this.#owner.turn());
     this.#members.set(member.connection, member);
     if (member.pid !== undefined) this.#pids.set(member.worker, member.pid);
     this.#pids.delete(member.worker - KEPT_PIDS);
@@ -149,6 +158,7 @@ export class WorkerSet {
     queueMicrotask(() => this.#owner.turn());
     const slow = setTimeout(() => this.#owner.turn(), SLOW_START_MS + 1).unref();
     void member.gone.then(() => clearTimeout(slow));
+    return member;
   }
 
   /** A process that was stopped gets nothing more; one that does not go on within `grace` is of no use to anybody. */
@@ -207,6 +217,7 @@ export class WorkerSet {
 
   #onGone(member: Member, exit: LossDetails): void {
     this.#members.delete(member.connection);
+    this.#added.delete(member);
     this.#owner.lost(member, exit);
     this.#judge(member, exit);
     this.#owner.exited(member, exit);

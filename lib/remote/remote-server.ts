@@ -137,3 +137,44 @@ export class RemoteServer implements AsyncDisposable {
     return this.terminate();
   }
 }
+
+/** What a shell calls the exit of a process that one of these has ended. */
+const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+
+/** Who wants to know how far a server is. */
+export interface RunServerHooks {
+  readonly listening?: (server: RemoteServer) => void;
+  readonly ending?: () => void;
+}
+
+/**
+ * Runs a server until a signal tells this process to end; a second one ends it at once, and the workers with it.
+ *
+ * @returns the signal, when every worker is gone.
+ * @throws what the RemoteServer and its `listen()` throw.
+ */
+export async function runServer(
+  options: RemoteServerOptions = {},
+  { listening, ending }: RunServerHooks = {},
+): Promise<keyof typeof SIGNALS> {
+  const server = new RemoteServer(options);
+  await server.listen();
+  const { signal, forget } = await new Promise<{ signal: keyof typeof SIGNALS; forget: () => void }>((resolve) => {
+    let isEnding = false;
+    const onSignal = (name: NodeJS.Signals): void => {
+      const signal = name as keyof typeof SIGNALS;
+      if (isEnding) process.exit(SIGNALS[signal]);
+      isEnding = true;
+      resolve({ signal, forget: off });
+    };
+    const off = () => {
+      for (const name of Object.keys(SIGNALS)) process.off(name, onSignal);
+    };
+    for (const name of Object.keys(SIGNALS)) process.on(name, onSignal);
+    listening?.(server);
+  });
+  ending?.();
+  await server.terminate();
+  forget();
+  return signal;
+}
