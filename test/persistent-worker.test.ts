@@ -148,7 +148,27 @@ for (const type of KINDS) {
       for (let i = 0; i < 5; i++) void worker.enqueue(1);
       await worker.wait();
       assert.deepEqual([worker.userState, worker.result], [16, 5]);
-      assert.deepEqual(await collect(worker.results()), [12, 13, 14, 15, 16]);
+      // Those of its first life had not been read.
+      assert.deepEqual(
+        await collect(worker.results()),
+        Array.from({ length: 15 }, (_, i) => i + 2),
+      );
+    });
+
+    test('is started once however often it is asked to be, and not when it was terminated', async () => {
+      const worker = make<number>('square');
+      void worker.enqueue(3);
+      const [one, two] = [worker.restart(), worker.restart()];
+      assert.equal(await one, await two);
+      // What nobody had read is still there.
+      assert.deepEqual([await worker.nextResult(), await worker.call(2)], [9, 4]);
+      const again = assert.rejects(worker.restart(), WorkerClosedError);
+      await worker.terminate();
+      await again;
+      assert.equal(worker.isAlive(), false);
+      const never = make('square', { run: false });
+      await assert.rejects(never.nextResult(), WorkerClosedError);
+      assert.deepEqual(await collect(never), []);
     });
 
     test('is made to end before it is started again', async () => {

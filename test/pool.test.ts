@@ -216,7 +216,7 @@ describe('a pool', () => {
     const pool = makePool(t, 'square', ['thread']);
     const events: unknown[] = [];
     await pool.run([[1, 2]], { workerCallback: (event, _worker, result) => events.push(result ?? event) });
-    assert.deepEqual(events, ['enqueued', 1, 'enqueued', 4]);
+    assert.deepEqual(events, ['enqueued', 1, 'enqueued', 4, 'idle']);
     const two = makePool(t, 'echo', ['thread', 'process']);
     const toThread = await two.run([range(6), (worker) => worker.workerType], {
       enqueueFn: (worker) => worker.isThread,
@@ -270,6 +270,115 @@ describe('a pool', () => {
     assert.throws(() => new Pool(at('square'), { worker: 1 } as never), invalid);
     assert.throws(() => other.attach({}), invalid);
     assert.throws(() => other.addWorker('coroutine'), invalid);
+  });
+
+  test('gives each worker what it is to have', async (t) => {
+    const pool = makePool(t, 'where', ['process', 'process']);
+    const results = await pool.run<[number]>([range(8)], {
+      enqueueFn: (worker, [x]) => worker.userId === Number(x) % 2,
+    });
+    const pids = pool.workers.map(({ pid }) => pid);
+    assert.deepEqual(
+      results.map(([pid]) => pids.indexOf(pid)),
+      range(8).map((x) => x % 2),
+    );
+  });
+
+  test('goes on when one of its workers is closed, terminated or restarted meanwhile', async (t) => {
+    const pool = makePool(t, 'tick', ['thread', 'process', 'process']);
+    const run = pool.map(range(60));
+    const [closed, terminated, restarted] = pool.workers;
+    await Promise.all(pool.workers.map(({ started }) => started));
+    closed?.close();
+    const others = [terminated?.terminate(), restarted?.restart({ wait: 0, timeout: 0 })];
+    assert.deepEqual(await run, range(60));
+    await Promise.all(others);
+    assert.equal(pool.workers.length, 3);
+    assert.ok(pool.workers.includes(restarted as never));
+  });
+
+  test('is terminated while its function works, or its source does not come', async (t) => {
+    const busy = makePool(t, 'tick', ['thread', 'process']);
+    const run = assert.rejects(busy.map(range(1_000)), PoolError);
+    await Promise.all(busy.workers.map(({ started }) => started));
+    await busy.terminate();
+    await run;
+    const slow = makePool(t, 'square', ['thread']);
+    const never = async function* (): AsyncGenerator<number> {
+      yield 1;
+      await new Promise(() => {});
+    };
+    const stream = slow.stream([never()]);
+    assert.equal((await stream.next()).value?.value, 1);
+    const waiting = assert.rejects(stream.next(), /terminated/);
+    await slow.terminate();
+    await waiting;
+    await slow.close();
+  });
+
+  test('fails with what a callback throws, once', async (t) => {
+    for (const event of ['enqueued', 'finished', 'idle', 'died']) {
+      const pool = makePool(t, 'dieOn', ['process'], { args: [0, 1] });
+      const workerCallback = (what: string): void => {
+        if (what === event) throw new Error(`at ${event}`);
+      };
+      await assert.rejects(pool.map([2, 1], { workerCallback }), { message: `at ${event}` });
+      await pool.close();
+    }
+  });
+
+  test('can be used again whatever a source does at its end', async (t) => {
+    const pool = makePool(t, 'square', ['thread']);
+    const source = {
+      [Symbol.iterator]: () => ({
+        next: () => ({ done: false, value: 2 }),
+        return() {
+          throw new Error('cannot be closed');
+        },
+      }),
+    };
+    for await (const { value } of pool.stream([source])) {
+      assert.equal(value, 4);
+      break;
+    }
+    assert.deepEqual(await pool.map([3]), [9]);
+  });
+
+  test('does not start followers for two runs at once', async (t) => {
+    const pool = makePool(t, 'square', ['thread', 'process']);
+    await Promise.all(pool.workers.map((worker) => worker.terminate()));
+    const [first, second] = await Promise.allSettled([pool.map([2]), pool.map([3])]);
+    assert.deepEqual(first, { status: 'fulfilled', value: [4] });
+    assert.equal(second.status === 'rejected' && second.reason instanceof PoolStateError, true);
+    assert.equal(Worker.activeChildren().length, 2);
+  });
+
+  test('charges nobody for a worker that did not start, and gives up in the end', async (t) => {
+    const pool = makePool(t, 'square', []);
+    pool.addWorker('process', { execArgv: ['--no-such-option'] });
+    await assert.rejects(pool.map([1]), (error: PoolError) => {
+      assert.match(error.message, /end as fast as they are started/);
+      assert.deepEqual(error.lostInputs, [[1]]);
+      return true;
+    });
+  });
+
+  test('gives a worker no more than its share, and then its seat to another', async (t) => {
+    const pool = makePool(t, 'where', ['process'], { maxTasks: 3 });
+    const died: unknown[] = [];
+    const workerCallback = (event: string): void => void (event === 'died' && died.push(event));
+    const places = await pool.map<[number]>(range(7), { workerCallback });
+    const pids = places.map(([pid]) => pid);
+    assert.deepEqual(
+      [0, 1, 2, 3, 4, 5, 6].map((i) => pids.indexOf(pids[i] as number)),
+      [0, 0, 0, 3, 3, 3, 6],
+    );
+    assert.deepEqual(died, []);
+  });
+
+  test('works off many inputs that wait at one worker', async (t) => {
+    const pool = makePool(t, 'square', ['thread']);
+    assert.deepEqual(await pool.map(range(3_000), { extraPendingInputs: 3_000 }), squares(3_000));
   });
 
   test('is terminated during a run, which fails', async (t) => {

@@ -179,6 +179,30 @@ for (const type of KINDS) {
       assert.deepEqual([values.length, worker.result], [1_000, 'done']);
     });
 
+    test('yields undefined as often as its generator does, also before anybody reads', async () => {
+      const worker = make('nothings', { args: [40] });
+      await worker.wait();
+      let count = 0;
+      for await (const value of worker) count += value === undefined ? 1 : 0;
+      assert.equal(count, 40);
+    });
+
+    test('leaves its generator properly when a value cannot be sent', async () => {
+      const worker = make('unsendableInside');
+      await worker.wait();
+      assert.equal((worker.error as DataCloneError).code, 'ERR_BOSUN_DATA_CLONE');
+      assert.equal(worker.userState, 'finally');
+    });
+
+    test('stops a generator that its owner does not keep waiting', async () => {
+      const worker = make('asyncUpTo', { args: [1e9] });
+      const reading = worker[Symbol.asyncIterator]();
+      await reading.next();
+      void worker.wait();
+      assert.equal(await worker.terminate({ timeout: 60_000, force: false }), true);
+      assert.ok(worker.error instanceof WorkerTerminatedError);
+    });
+
     test('throws behind the values what the generator threw', async () => {
       const values: unknown[] = [];
       await assert.rejects(

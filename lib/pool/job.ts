@@ -12,6 +12,8 @@ export interface Job {
   readonly input: readonly unknown[];
   /** Seats whose worker died of it, or with it. */
   readonly costs: number[];
+  /** Seats whose worker is not to have it, as long as nothing else has ended. */
+  readonly refusals: Set<number>;
 }
 
 type Next = (worker: PersistentWorker) => unknown;
@@ -51,7 +53,7 @@ export class Inputs {
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    for (const close of this.#close) void Promise.resolve(close()).catch(() => {});
+    for (const close of this.#close) void (async () => close())().catch(() => {});
   }
 
   async #next(worker: PersistentWorker): Promise<Job | undefined> {
@@ -71,7 +73,7 @@ export class Inputs {
       throw error;
     }
     this.#count += 1;
-    return { index: this.#count - 1, input, costs: [] };
+    return { index: this.#count - 1, input, costs: [], refusals: new Set() };
   }
 }
 

@@ -17,7 +17,7 @@ export type PoolWorkerEvent = 'enqueued' | 'finished' | 'idle' | 'died';
 export interface RunOptions {
   /** Inputs that a worker has beside the one that it works on; 0 unless given. */
   readonly extraPendingInputs?: number;
-  /** Told of every worker; `result` comes with `finished`. */
+  /** Told of every worker; `result` comes with `finished`. What it throws fails the run. */
   readonly workerCallback?: (event: PoolWorkerEvent, worker: PersistentWorker, result?: unknown) => void;
   /** False keeps the input from this worker: another one gets it, or this one when something else has ended. */
   readonly enqueueFn?: (worker: PersistentWorker, input: readonly unknown[]) => boolean;
@@ -32,6 +32,9 @@ export interface Seat {
 export interface PoolRunOptions extends RunOptions {
   readonly retry: boolean;
   readonly maxCrashes: number;
+  readonly maxTasks: number;
+  /** Makes a worker end that has worked off its share. */
+  retire(worker: PersistentWorker): Promise<void>;
   /** Resolves when the seat has another worker; undefined when it stays empty. */
   replace(seat: Seat): Promise<void> | undefined;
 }
@@ -42,37 +45,38 @@ const BARREN_DEATHS = 3;
 /** Results that wait for a slow reader, for each worker. */
 const UNREAD = 4;
 
+/** A worker's part in the run. */
+interface Post {
+  readonly seat: Seat;
+  readonly worker: PersistentWorker;
+  /** Inputs that it has. */
+  held: number;
+  begun: number;
+  /** It takes no more, and will be dead soon. */
+  isEnding: boolean;
+  isIdle: boolean;
+}
+
 export class PoolRun<V> {
   readonly #inputs: Inputs;
   readonly #options: PoolRunOptions;
-  readonly #seats = new Set<Seat>();
+  readonly #width: number;
+  readonly #posts = new Set<Post>();
   readonly #again: Job[] = [];
   readonly #lost: Job[] = [];
   readonly results = new Mailbox<PoolResult<V>>();
-  #lanes = 0;
-  /** Each has several lanes, and is followed by one. */
-  readonly #buried = new WeakSet<PersistentWorker>();
-  #idle = 0;
   #held = 0;
+  #fetching = 0;
   #replacing = 0;
   #barren = 0;
   #isOver = false;
   #failure: unknown;
-  #changed: (() => void)[] = [];
+  #waiting: (() => void)[] = [];
 
   constructor(inputs: Inputs, options: PoolRunOptions) {
     this.#inputs = inputs;
     this.#options = options;
-  }
-
-  /** Why it could not be worked off. */
-  get failure(): unknown {
-    return this.#failure;
-  }
-
-  /** That nobody has worked off, `retry: false`. */
-  get lostInputs(): readonly (readonly unknown[])[] {
-    return [...this.#lost, ...this.#again].map(({ input }) => input);
+    this.#width = 1 + (options.extraPendingInputs ?? 0);
   }
 
   /** Every input has a result. */
@@ -80,119 +84,167 @@ export class PoolRun<V> {
     return this.#inputs.isOver && this.#again.length + this.#lost.length === 0;
   }
 
+  /** Why it could not be worked off. */
+  get failure(): unknown {
+    return this.#failure;
+  }
+
+  /** That nobody has worked off. */
+  get lostInputs(): readonly (readonly unknown[])[] {
+    return [...this.#lost, ...this.#again].map(({ input }) => input);
+  }
+
   /** A worker takes part. */
   join(seat: Seat): void {
-    this.#seats.add(seat);
-    const width = 1 + (this.#options.extraPendingInputs ?? 0);
-    for (let i = 0; i < width; i++) void this.#lane(seat);
+    void this.#serve(seat);
   }
 
   /** Nobody reads any more; what workers have, they finish. */
   stop(): void {
-    this.#inputs.end();
     this.#over();
+    this.#inputs.end();
   }
 
-  /** Somebody has read a result. */
+  /** It cannot go on. */
+  fail(error: unknown): void {
+    if (this.#isOver) return;
+    this.#failure = error;
+    this.stop();
+  }
+
+  /** Something has changed that somebody may wait for. */
   wake(): void {
-    for (const resolve of this.#changed.splice(0)) resolve();
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  async #lane(seat: Seat): Promise<void> {
-    this.#lanes += 1;
+  async #serve(seat: Seat): Promise<void> {
     const { worker } = seat;
+    const post: Post = { seat, worker, held: 0, begun: 0, isEnding: false, isIdle: false };
+    this.#posts.add(post);
+    const wake = () => this.wake();
+    worker.once('exit', wake);
     try {
-      while (!this.#isOver && worker.isAlive()) {
-        const job = await this.#take(seat);
-        if (job === undefined) break;
-        await this.#work(job, seat, worker);
-      }
+      await this.#feed(post);
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
-    this.#lanes -= 1;
-    if (!worker.isAlive() && !this.#buried.has(worker)) {
-      this.#buried.add(worker);
-      this.#seats.delete(seat);
-      await this.#onDeath(seat);
-    }
-    if (this.#lanes === 0 && this.#seats.size === 0) this.#over();
+    worker.off('exit', wake);
+    this.#posts.delete(post);
+    if (!this.#isOver) await this.#follow(post);
+    if (this.#posts.size + this.#replacing === 0) this.#over();
     this.wake();
   }
 
-  /** The next input for this worker; waits for those that others have and may lose. */
-  async #take(seat: Seat): Promise<Job | undefined> {
-    const { worker } = seat;
-    for (let isIdle = false; ; ) {
-      if (this.#isOver || !worker.isAlive()) return undefined;
-      if (this.results.size < UNREAD * (this.#seats.size + 1)) {
-        const job = this.#takeAgain(seat) ?? (this.#inputs.isOver ? undefined : await this.#takeNew(worker));
-        if (job !== undefined && !this.#isOver) {
-          if (this.#options.enqueueFn?.(worker, job.input) !== false) return job;
-          this.#again.unshift(job);
-          this.#held -= 1;
-        } else if (this.#held === 0 && this.#again.length === 0 && this.#inputs.isOver) {
-          this.#over();
-          return undefined;
-        }
+  /** Ends with the run, or when the worker has ended and every input that it had is settled. */
+  async #feed(post: Post): Promise<void> {
+    const { worker } = post;
+    while (!this.#isOver) {
+      if (post.isEnding || !worker.isAlive()) {
+        if (post.held === 0) return;
+        await this.#change();
+        continue;
       }
-      if (!isIdle) this.#options.workerCallback?.('idle', worker);
-      isIdle = true;
-      this.#idle += 1;
-      if (this.#isRefused())
-        this.#fail(new PoolError('enqueueFn keeps an input from every worker, and nothing else runs'));
-      await new Promise<void>((resolve) => this.#changed.push(resolve));
-      this.#idle -= 1;
+      const job = await this.#next(post);
+      if (job !== undefined) {
+        if (post.isEnding || !worker.isAlive() || this.#isOver) this.#again.unshift(job);
+        else this.#begin(job, post);
+        continue;
+      }
+      if (post.held === 0 && post.begun >= this.#options.maxTasks) return;
+      if (post.held === 0 && !post.isIdle) {
+        post.isIdle = true;
+        this.#tell('idle', post);
+      }
+      if (this.#isFinished()) this.#over();
+      else if (this.#isRefused())
+        this.fail(new PoolError('enqueueFn keeps an input from every worker, and nothing else runs'));
+      else await this.#change();
     }
   }
 
-  /** Nothing will happen any more, and something is left. */
-  #isRefused(): boolean {
-    return this.#idle === this.#lanes && this.#held + this.#replacing === 0 && this.results.size === 0;
-  }
-
-  /** Not to a seat whose worker it has cost, while others have not tried. */
-  #takeAgain(seat: Seat): Job | undefined {
-    const mayTake = ({ costs }: Job) =>
-      !costs.includes(seat.number) || [...this.#seats].every(({ number }) => costs.includes(number));
-    const index = this.#again.findIndex(mayTake);
-    if (index === -1) return undefined;
-    const [job] = this.#again.splice(index, 1);
-    this.#held += 1;
-    return job;
-  }
-
-  async #takeNew(worker: PersistentWorker): Promise<Job | undefined> {
-    // Counted before it is there: nobody may think meanwhile that nothing is left.
-    this.#held += 1;
-    const job = await this.#inputs.take(worker).catch((error: unknown) => {
-      this.#fail(error);
-      return undefined;
-    });
-    if (job === undefined) {
-      this.#held -= 1;
-      this.wake();
-    }
-    return job;
-  }
-
-  async #work(job: Job, seat: Seat, worker: PersistentWorker): Promise<void> {
-    const { workerCallback } = this.#options;
-    const { index, input } = job;
+  /** An input for this worker, if it has room and there is one. */
+  async #next(post: Post): Promise<Job | undefined> {
+    if (post.held >= this.#width || post.begun >= this.#options.maxTasks) return undefined;
+    if (this.results.size >= UNREAD * this.#posts.size) return undefined;
+    const again = this.#takeAgain(post);
+    if (again !== undefined || this.#inputs.isOver || this.#hasRefused(post)) return again;
+    this.#fetching += 1;
+    let job: Job | undefined;
     try {
-      const call = worker.call(...input) as Promise<V>;
-      workerCallback?.('enqueued', worker);
-      const value = await call;
-      this.#barren = 0;
-      this.results.put({ index, input, value });
-      workerCallback?.('finished', worker, value);
-    } catch (error) {
-      if (error instanceof WorkerClosedError) this.#again.unshift(job);
-      else if (error instanceof WorkerLostError || error instanceof WorkerTerminatedError)
-        this.#onLost(job, seat, error);
-      else this.results.put({ index, input, error });
+      job = await this.#inputs.take(post.worker);
+    } finally {
+      this.#fetching -= 1;
     }
+    if (job === undefined) this.wake();
+    if (job === undefined || this.#accepts(post, job)) return job;
+    this.#again.push(job);
+    this.wake();
+    return undefined;
+  }
+
+  #takeAgain(post: Post): Job | undefined {
+    const index = this.#again.findIndex((job) => this.#mayTake(post, job) && this.#accepts(post, job));
+    return index === -1 ? undefined : this.#again.splice(index, 1)[0];
+  }
+
+  /** Not where it has cost a worker, while others have not tried. */
+  #mayTake({ seat: { number } }: Post, { costs, refusals }: Job): boolean {
+    if (refusals.has(number)) return false;
+    if (!costs.includes(number)) return true;
+    return [...this.#posts].every(({ seat }) => costs.includes(seat.number) || refusals.has(seat.number));
+  }
+
+  #accepts({ seat, worker }: Post, job: Job): boolean {
+    if (this.#options.enqueueFn?.(worker, job.input) !== false) return true;
+    job.refusals.add(seat.number);
+    this.wake();
+    return false;
+  }
+
+  #hasRefused({ seat }: Post): boolean {
+    return this.#again.some(({ refusals }) => refusals.has(seat.number));
+  }
+
+  #begin(job: Job, post: Post): void {
+    post.held += 1;
+    post.begun += 1;
+    post.isIdle = false;
+    this.#held += 1;
+    const call = post.worker.call(...job.input) as Promise<V>;
+    void call.then(
+      (value) => this.#onValue(job, post, value),
+      (error: unknown) => this.#onError(job, post, error),
+    );
+    this.#tell('enqueued', post);
+  }
+
+  #onValue({ index, input }: Job, post: Post, value: V): void {
+    this.#barren = 0;
+    this.results.put({ index, input, value });
+    this.#tell('finished', post, value);
+    this.#settled(post);
+  }
+
+  #onError(job: Job, post: Post, error: unknown): void {
+    const { index, input } = job;
+    if (error instanceof WorkerClosedError) {
+      // It ends, and had not begun with this.
+      post.isEnding = true;
+      this.#again.unshift(job);
+    } else if (error instanceof WorkerLostError || error instanceof WorkerTerminatedError) {
+      post.isEnding = true;
+      this.#onLost(job, post.seat, error);
+    } else {
+      this.#barren = 0;
+      this.results.put({ index, input, error });
+    }
+    this.#settled(post);
+  }
+
+  #settled(post: Post): void {
+    post.held -= 1;
     this.#held -= 1;
+    for (const { refusals } of this.#again) refusals.clear();
     this.wake();
   }
 
@@ -208,35 +260,64 @@ export class PoolRun<V> {
     }
   }
 
-  async #onDeath(seat: Seat): Promise<void> {
-    this.#options.workerCallback?.('died', seat.worker);
-    this.#barren += 1;
-    if (this.#isOver) return;
-    if (this.#barren > BARREN_DEATHS * (this.#seats.size + 1)) {
-      const why = seat.worker.error;
-      this.#fail(new PoolError('the workers of the pool end as fast as they are started', { cause: why }));
-      return;
-    }
-    // It takes a while; the others go on, and the run is not over before.
-    this.#seats.add(seat);
+  /** The worker has ended, or is about to; another takes its seat. The run is not over before. */
+  async #follow(post: Post): Promise<void> {
+    const { seat, worker } = post;
     this.#replacing += 1;
     try {
+      if (post.isEnding || !worker.isAlive()) {
+        // Whoever closed it may start it again.
+        await worker.ended();
+        if (worker.isAlive()) {
+          this.#rejoin(seat);
+          return;
+        }
+        this.#tell('died', post);
+        this.#barren += 1;
+      } else {
+        await this.#options.retire(worker);
+      }
+      if (this.#barren > BARREN_DEATHS * (this.#posts.size + 1)) {
+        const cause = worker.error;
+        this.fail(new PoolError('the workers of the pool end as fast as they are started', { cause }));
+      }
+      if (this.#isOver) return;
       const replaced = this.#options.replace(seat);
       await replaced;
-      this.#seats.delete(seat);
-      if (replaced !== undefined && !this.#isOver) this.join(seat);
+      if (replaced !== undefined) this.#rejoin(seat);
     } catch (error) {
-      this.#seats.delete(seat);
-      this.#fail(error);
+      this.fail(error);
     } finally {
       this.#replacing -= 1;
     }
   }
 
-  #fail(error: unknown): void {
-    if (this.#isOver) return;
-    this.#failure = error;
-    this.stop();
+  #rejoin(seat: Seat): void {
+    if (!this.#isOver) this.join(seat);
+  }
+
+  #tell(event: PoolWorkerEvent, { worker }: Post, result?: unknown): void {
+    try {
+      this.#options.workerCallback?.(event, worker, result);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  #isFinished(): boolean {
+    return this.#inputs.isOver && this.#held + this.#fetching + this.#again.length === 0;
+  }
+
+  /** Nothing will happen any more, and something is left. */
+  #isRefused(): boolean {
+    if (this.#held + this.#fetching + this.#replacing > 0 || this.results.size > 0) return false;
+    return this.#again.some((job) => [...this.#posts].every((post) => !this.#mayTake(post, job)));
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+    });
   }
 
   #over(): void {

@@ -19,6 +19,8 @@ export interface PoolOptions {
   readonly maxCrashes?: number;
   /** Milliseconds that workers are given to end; 5 000 unless given. */
   readonly closeTimeout?: number;
+  /** Inputs after which a worker is followed by another; no limit unless given. */
+  readonly maxTasks?: number;
   /** A worker that dies is followed by another; true unless given. */
   readonly replaceDead?: boolean;
   readonly name?: string;
@@ -34,8 +36,24 @@ export type PoolWorkerOptions = Omit<
 
 type PersistentWorkerClass = new (options: PersistentWorkerOptions) => PersistentWorker;
 
-const KNOWN = ['args', 'kwargs', 'retry', 'maxCrashes', 'closeTimeout', 'replaceDead', 'name', 'allowInline'];
+const KNOWN = [
+  'args',
+  'kwargs',
+  'retry',
+  'maxCrashes',
+  'closeTimeout',
+  'replaceDead',
+  'maxTasks',
+  'name',
+  'allowInline',
+];
 const KNOWN_OF_RUN = ['extraPendingInputs', 'workerCallback', 'enqueueFn'];
+
+/** A seat, and how its next worker is made. */
+interface OwnSeat extends Seat {
+  readonly replace: () => Promise<PersistentWorker>;
+  readonly signal: AbortSignal | undefined;
+}
 
 let made = 0;
 
@@ -52,10 +70,11 @@ export class Pool implements AsyncDisposable {
   readonly name: string;
   readonly #target: WorkerTarget;
   readonly #options: PoolOptions;
-  readonly #seats: (Seat & { readonly replace: () => Promise<PersistentWorker> })[] = [];
+  readonly #seats: OwnSeat[] = [];
   #count = 0;
   #run: PoolRun<unknown> | undefined;
   #isClosed = false;
+  #isRestarting = false;
 
   /** @throws InvalidArgumentError, OutOfRangeError for bad options. */
   constructor(target: WorkerTarget, given: PoolOptions = {}) {
@@ -63,6 +82,7 @@ export class Pool implements AsyncDisposable {
     checkKnown(options, KNOWN, 'a pool');
     delay('closeTimeout', options.closeTimeout ?? 0);
     integer('maxCrashes', options.maxCrashes ?? 1, 1, 1_000);
+    integer('maxTasks', options.maxTasks ?? 1, 1, Number.MAX_SAFE_INTEGER);
     made += 1;
     this.name = options.name ?? `pool ${made}`;
     this.#target = target;
@@ -96,7 +116,7 @@ export class Pool implements AsyncDisposable {
       ...(allowInline !== undefined && { allowInline }),
     };
     const make = () => (typeof type === 'string' ? PersistentWorker.create(type, all) : new type(all));
-    return this.#seat(make(), async () => make());
+    return this.#seat(make(), async () => make(), all.signal);
   }
 
   /** Takes a worker that was made elsewhere; it is closed with the pool. */
@@ -148,28 +168,29 @@ export class Pool implements AsyncDisposable {
     checkKnown(options, KNOWN_OF_RUN, 'a run');
     integer('extraPendingInputs', options.extraPendingInputs ?? 0, 0, 1_000_000);
     const inputs = new Inputs(sources);
-    const { retry = true, maxCrashes = 3, replaceDead = true } = this.#options;
+    const { retry = true, maxCrashes = 3, replaceDead = true, maxTasks = Number.MAX_SAFE_INTEGER } = this.#options;
     const run = new PoolRun<V>(inputs, {
       ...options,
       retry,
       maxCrashes,
-      replace: (seat) => (replaceDead && !this.#isClosed ? this.#replace(seat) : undefined),
+      maxTasks,
+      retire: (worker) => this.#end(worker),
+      replace: (seat) => (replaceDead && this.#mayFollow(seat) ? this.#replace(seat) : undefined),
     });
-    const dead = this.#seats.filter(({ worker }) => !worker.isAlive());
-    if (replaceDead) await Promise.all(dead.map((seat) => this.#replace(seat)));
-    this.#assertIdle();
-    const alive = this.#seats.filter(({ worker }) => worker.isAlive());
-    if (alive.length === 0) throw new PoolError('the pool has no worker that is alive: addWorker first');
     this.#run = run as PoolRun<unknown>;
     try {
+      const dead = this.#seats.filter((seat) => !seat.worker.isAlive() && this.#mayFollow(seat));
+      if (replaceDead) await Promise.all(dead.map((seat) => this.#replace(seat)));
+      const alive = this.#seats.filter(({ worker }) => worker.isAlive());
+      if (alive.length === 0) throw new PoolError('the pool has no worker that is alive: addWorker first');
       for (const seat of alive) run.join(seat);
       for (let next = await run.results.take(); !next.done; next = await run.results.take()) {
         run.wake();
         yield next.value;
       }
     } finally {
-      run.stop();
       this.#run = undefined;
+      run.stop();
     }
     const { failure, lostInputs } = run;
     if (failure !== undefined) {
@@ -209,7 +230,12 @@ export class Pool implements AsyncDisposable {
   async restartWorkers(): Promise<void> {
     this.#assertIdle();
     const { closeTimeout = 5_000 } = this.#options;
-    await Promise.all(this.workers.map((worker) => worker.restart({ wait: closeTimeout })));
+    this.#isRestarting = true;
+    try {
+      await Promise.all(this.workers.map((worker) => worker.restart({ wait: closeTimeout })));
+    } finally {
+      this.#isRestarting = false;
+    }
   }
 
   /**
@@ -222,7 +248,7 @@ export class Pool implements AsyncDisposable {
     delay('timeout', timeout);
     this.#assertNotRunning();
     this.#isClosed = true;
-    await Promise.all(this.workers.map(async (worker) => (await worker.wait(timeout)) || worker.terminate()));
+    await Promise.all(this.workers.map((worker) => this.#end(worker, timeout)));
   }
 
   /** Terminates the workers; a run fails with a PoolError. */
@@ -230,6 +256,7 @@ export class Pool implements AsyncDisposable {
     delay('timeout', timeout);
     this.#isClosed = true;
     await Promise.all(this.workers.map((worker) => worker.terminate({ timeout })));
+    this.#run?.fail(new PoolError('the pool was terminated'));
   }
 
   /** `close()`, or `terminate()` during a run. */
@@ -237,12 +264,22 @@ export class Pool implements AsyncDisposable {
     return this.#run === undefined ? this.close() : this.terminate();
   }
 
-  #seat(worker: PersistentWorker, replace: () => Promise<PersistentWorker>): PersistentWorker {
-    const seat = { number: this.#count, worker, replace };
+  #seat(worker: PersistentWorker, replace: OwnSeat['replace'], signal?: AbortSignal): PersistentWorker {
+    const seat: OwnSeat = { number: this.#count, worker, replace, signal };
     this.#count += 1;
     this.#seats.push(seat);
     this.#run?.join(seat);
     return worker;
+  }
+
+  /** Nobody follows a worker that its own signal has ended. */
+  #mayFollow(seat: Seat): boolean {
+    const own = this.#seats.find((candidate) => candidate === seat);
+    return !this.#isClosed && own?.signal?.aborted !== true;
+  }
+
+  async #end(worker: PersistentWorker, timeout = this.#options.closeTimeout ?? 5_000): Promise<void> {
+    if (!(await worker.wait(timeout))) await worker.terminate();
   }
 
   async #replace(seat: Seat): Promise<void> {
@@ -255,7 +292,8 @@ export class Pool implements AsyncDisposable {
   }
 
   #assertNotRunning(): void {
-    if (this.#run !== undefined) throw new PoolStateError(`${this.name} is running: wait for its run, or terminate it`);
+    if (this.#run === undefined && !this.#isRestarting) return;
+    throw new PoolStateError(`${this.name} is running, or being restarted: wait for that, or terminate it`);
   }
 
   #assertIdle(): void {

@@ -1,6 +1,7 @@
 // What a Worker runs inside: its target, once or for each input, and what it tells its owner.
 
 import { hostname } from 'node:os';
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe } from '../describe.js';
 import { InvalidArgumentError, ResultCloneError, WorkerTerminatedError } from '../errors.js';
 import { runInContext } from '../task/context.js';
@@ -56,6 +57,9 @@ export const ALL_EXPORTS = '*';
 type Target = (...args: readonly unknown[]) => unknown;
 
 type Ending = { readonly result: unknown } | { readonly error: unknown; readonly sequence?: number };
+
+/** Between two of its turns the event loop lets messages in. */
+const VALUES_A_TURN = 64;
 
 /** Values that a generator may yield before its owner has taken any. */
 const FIRST_ROOM = 16;
@@ -194,16 +198,20 @@ export class TargetLoop {
     const outcome = await given;
     const iterator = iteratorOf(outcome);
     if (iterator === undefined) return outcome;
-    for (;;) {
+    for (let count = 1; ; count++) {
       const step = await iterator.next();
       if (step.done === true) return step.value;
+      // With room for all of them no message would be let in otherwise.
+      if (count % VALUES_A_TURN === 0) await turn();
       while (this.#room === 0 && !this.#isStopped) await this.#change();
-      if (this.#isStopped) {
+      try {
+        if (this.#isStopped) throw new WorkerTerminatedError();
+        this.#line.send(SAY.VALUE, step.value);
+      } catch (error) {
         await iterator.return?.();
-        throw new WorkerTerminatedError();
+        throw error;
       }
       this.#room -= 1;
-      this.#line.send(SAY.VALUE, step.value);
     }
   }
 

@@ -97,6 +97,7 @@ export class StreamLine implements Line {
   readonly #codec: Codec;
   readonly #decoder: FrameDecoder;
   readonly #maxFrameBytes: number;
+  #drained: Promise<void> | undefined;
   onMessage: (type: number, value: unknown) => void = () => {};
   onEnd: (error?: Error) => void = () => {};
   /** Sees every message first; true when it was meant for it. */
@@ -156,15 +157,18 @@ export class StreamLine implements Line {
   drained(): Promise<void> {
     const stream = this.#stream;
     if (!stream.writableNeedDrain || stream.destroyed) return Promise.resolve();
-    return new Promise((resolve) => {
+    // One for all who wait.
+    this.#drained ??= new Promise((resolve) => {
       const settle = () => {
         stream.off('drain', settle);
         stream.off('close', settle);
+        this.#drained = undefined;
         resolve();
       };
       stream.on('drain', settle);
       stream.on('close', settle);
     });
+    return this.#drained;
   }
 
   end(): Promise<void> {

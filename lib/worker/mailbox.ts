@@ -24,9 +24,14 @@ export class Mailbox<T> {
     for (const reader of this.#readers.splice(0)) reader({ done: true });
   }
 
+  /** There will be more, behind what is still there. */
+  reopen(): void {
+    this.#isOver = false;
+  }
+
   take(): Promise<Delivery<T>> {
-    const value = this.#values.shift();
-    if (value !== undefined || this.#values.length > 0) return Promise.resolve({ done: false, value: value as T });
+    // By its length: a value may be undefined.
+    if (this.#values.length > 0) return Promise.resolve({ done: false, value: this.#values.shift() as T });
     if (this.#isOver) return Promise.resolve({ done: true });
     return new Promise((resolve) => this.#readers.push(resolve));
   }

@@ -83,7 +83,9 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
   readonly #pending = new Map<number, Pending<V>>();
   readonly #args: readonly unknown[];
   readonly #kwargs: Readonly<Record<string, unknown>> | undefined;
-  #results = new Mailbox<Outcome<V>>();
+  readonly #results = new Mailbox<Outcome<V>>();
+  #restarting: Promise<this> | undefined;
+  #staysDead = false;
   #sequence = 0;
 
   /** @internal */
@@ -95,6 +97,7 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     this.#args = options.args ?? [];
     this.#kwargs = options.kwargs;
     if (options.target !== undefined && options.run !== false) this.begin();
+    else this.#results.end();
   }
 
   /** The inputs that have no result yet, or were lost with the worker, in order. */
@@ -159,16 +162,38 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
   }
 
   /**
-   * Starts it again, with what it was made with and the `userState` that it has left. It is given time to end before.
+   * Starts it again, with what it was made with and the `userState` that it has left. It is given time to end before; results
+   * that nobody has read yet stay.
    *
    * @throws WorkerClosedError (ERR_BOSUN_WORKER_CLOSED) when it does not end: `force: false`.
    */
-  async restart(options: RestartOptions = {}): Promise<this> {
+  restart(options: RestartOptions = {}): Promise<this> {
+    this.#restarting ??= this.#restart(options).finally(() => {
+      this.#restarting = undefined;
+    });
+    return this.#restarting;
+  }
+
+  /** As of every worker; one that is being restarted stays dead. */
+  override terminate(options: TerminateOptions = {}): Promise<boolean> {
+    this.#staysDead = true;
+    return super.terminate(options);
+  }
+
+  /** @internal Resolves when it is dead, or has been started again. */
+  async ended(): Promise<void> {
+    await this.whenOver;
+    await this.#restarting?.catch(() => {});
+  }
+
+  async #restart(options: RestartOptions): Promise<this> {
     const { wait, ...ladder } = ownOptions(options, 'the options of restart');
-    const isDead = (await this.wait(wait)) || (await this.terminate(ladder));
+    this.#staysDead = false;
+    const isDead = (await this.wait(wait)) || (await super.terminate(ladder));
     if (!isDead) throw new WorkerClosedError(`${this.name} does not end, so it cannot be restarted: allow force`);
+    if (this.#staysDead) throw new WorkerClosedError(`${this.name} was terminated while it was to be restarted`);
     this.#pending.clear();
-    this.#results = new Mailbox();
+    this.#results.reopen();
     this.begin(this.userState);
     return this.started;
   }
@@ -183,14 +208,22 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
   }
 
   protected override over(): void {
-    // It worked on the first of them; the others it had not begun.
-    const isTold = this.failedInput !== undefined || this.error instanceof WorkerTerminatedError;
-    let error = (isTold ? this.error : undefined) ?? this.lost();
+    // It worked on the first of them, as a rule; the others it had not begun.
+    let error = this.#firstError() ?? this.#notBegun();
     for (const { settle } of this.#pending.values()) {
       settle?.({ error });
-      error = new WorkerClosedError(`${this.name} ended before it began with this input`, { cause: this.error });
+      error = this.#notBegun();
     }
     this.#results.end();
+  }
+
+  #firstError(): Error | undefined {
+    if (this.failedInput !== undefined || this.error instanceof WorkerTerminatedError) return this.error;
+    return this.hasDoneNothing ? undefined : this.lost();
+  }
+
+  #notBegun(): Error {
+    return new WorkerClosedError(`${this.name} ended before it began with this input`, { cause: this.error });
   }
 
   #send(args: readonly unknown[], settle: Pending<V>['settle']): void {

@@ -192,6 +192,7 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
     this.userId = options.userId;
     this.#state = options.initialState;
     if (options.target !== undefined && options.run !== false) this.begin();
+    else this.#values.end();
   }
 
   get isThread(): boolean {
@@ -348,6 +349,7 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
     signal?.throwIfAborted();
     const place = this.#open();
     this.#place = place;
+    this.#values.reopen();
     this.#where = undefined;
     this.#hasStarted = false;
     this.#state = state;
@@ -420,6 +422,16 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   /** It is dead. */
   protected over(): void {}
 
+  /** Resolves when it is. */
+  protected get whenOver(): Promise<void> {
+    return this.#over;
+  }
+
+  /** It has ended before it could begin with anything: it did not start, or its target could not be loaded. */
+  protected get hasDoneNothing(): boolean {
+    return !this.#hasStarted || (this.#end !== undefined && this.#end.sequence === undefined);
+  }
+
   /** What a caller is told that waited for a worker which can say nothing any more. */
   protected lost(): WorkerLostError {
     const { code = null, signal = null } = this.#exit ?? {};
@@ -480,7 +492,8 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
     this.#hasStarted = true;
     this.#place?.life.markAlive();
     this.#resolveStarted();
-    this.emit('start');
+    // What a listener throws is no fault of the worker.
+    queueMicrotask(() => this.emit('start'));
   }
 
   #onEnd(message: EndMessage): void {
@@ -504,17 +517,18 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
     this.#exit = { code, signal };
     this.#isOver = true;
     active.delete(this);
-    if (!this.#hasStarted) this.#onNeverStarted(signal ?? `exit code ${code}`);
+    if (!this.#hasStarted) this.#onNeverStarted(signal ?? `exit code ${code}`, this.#lineError ?? life.spawnError);
     this.#values.end();
     this.over();
-    this.emit('exit', this.#exit);
+    const details = this.#exit;
+    queueMicrotask(() => this.emit('exit', details));
   }
 
-  #onNeverStarted(how: string): void {
+  #onNeverStarted(how: string, cause: Error | undefined): void {
     const why = this.isRemote
       ? 'the server could not be reached, or did not let it in: look at `cause`, and at the token'
       : `it ended with ${how} before it was there`;
-    this.#error ??= new WorkerStartError(`${this.name} could not be started: ${why}`, { cause: this.#lineError });
+    this.#error ??= new WorkerStartError(`${this.name} could not be started: ${why}`, { cause });
     this.#rejectStarted(this.#error);
   }
 
