@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -28,6 +28,7 @@ import {
   WorkerStartError,
   WorkerTerminatedError,
 } from '../lib/index.js';
+import { encodePayload } from '../lib/internals.js';
 import { alive } from './fixtures/alive.js';
 import { certificate } from './fixtures/certificate.js';
 import { at } from './fixtures/worker-kinds.js';
@@ -305,6 +306,162 @@ describe('a server', () => {
     await assert.rejects(spawnServer({ host: '0.0.0.0' }), { code: 'ERR_BOSUN_INVALID_ARGUMENT' });
     await using server = await spawnServer();
     await assert.rejects(spawnServer({ port: server.address.port }), { code: 'ERR_BOSUN_ADDRESS_IN_USE' });
+  });
+});
+
+/** A client that keeps to nothing. */
+async function rude(
+  t: TestContext,
+  server: RemoteServer,
+): Promise<{ socket: Socket; say: (type: number, value?: unknown) => void }> {
+  const { port } = server.address as { port: number };
+  const socket = connect(port, '127.0.0.1').on('error', () => {});
+  t.after(() => socket.destroy());
+  await once(socket, 'connect');
+  socket.write(encodeFrame(FRAME.HELLO, Buffer.from(server.token)));
+  const say = (type: number, value?: unknown) =>
+    void socket.write(encodeFrame(type, value === undefined ? undefined : Uint8Array.from(encodePayload(value))));
+  return { socket, say };
+}
+
+const START = 0x68;
+const INPUT = 0x69;
+
+const start = (exportName: string, details: object = {}): unknown => [
+  { module: at(exportName).module.href, exportName },
+  { args: [], persistent: false, diesOnError: true, ...details },
+];
+
+describe('a server and a client with its token that keeps to nothing', () => {
+  test('the server survives its own refusals, however long, and goes on', async (t) => {
+    const server = await serverIn(t, { maxFrameBytes: 1_024 });
+    for (const module of ['a'.repeat(900), `./${'no-such-'.repeat(90)}.js`, 5, null]) {
+      const { socket, say } = await rude(t, server);
+      say(START, [{ module, exportName: 'x' }, {}]);
+      await once(socket.resume(), 'close');
+    }
+    const remote = worker<number>(server, 'square', { args: [3] });
+    await remote.wait();
+    assert.equal(remote.result, 9);
+  });
+
+  test('something before START, START twice, and what is no pair end the connection, and the process', async (t) => {
+    const server = await serverIn(t);
+    for (const messages of [
+      [[INPUT, [1, []]]],
+      [[0x78], [START, start('square')]],
+      [[START, 5]],
+      [[START, [1, 2, 3]]],
+      [[START]],
+      [[START, [{ deep: 'x'.repeat(20_000) }, {}]]],
+      [
+        [START, start('busyForEver')],
+        [START, start('square')],
+      ],
+    ] as [number, unknown?][][]) {
+      const { socket, say } = await rude(t, server);
+      for (const [type, value] of messages) say(type, value);
+      await once(socket.resume(), 'close');
+    }
+    while (server.workers > 0) await turn();
+    const remote = worker<number>(server, 'square', { args: [3] });
+    await remote.wait();
+    assert.equal(remote.result, 9);
+  });
+
+  test('what names nothing that a process can begin with leaves none behind', async (t) => {
+    const server = await serverIn(t);
+    for (const details of [{ args: 5 }, { args: null, state: { constructor: 1 } }]) {
+      const { socket, say } = await rude(t, server);
+      say(START, start('square', details));
+      await once(socket.resume(), 'close');
+    }
+    while (server.workers > 0) await turn();
+  });
+
+  test('the worker of a client that is gone is stopped, however much was sent to it', async (t) => {
+    const server = await serverIn(t);
+    const remote = new PersistentRemoteWorker({
+      target: at('busyForEver'),
+      host: server.address ?? {},
+      token: server.token,
+    });
+    await remote.started;
+    for (let i = 0; i < 100; i++) void remote.call(Buffer.alloc(60_000)).catch(() => {});
+    const { pid } = remote;
+    assert.equal(await remote.terminate({ timeout: 10 }), true);
+    await untilGone([pid]);
+    while (server.workers > 0) await turn();
+  });
+
+  test('one that does not read does not keep the server from ending', async (t) => {
+    const server = await serverIn(t);
+    const { socket, say } = await rude(t, server);
+    say(START, start('bulk', { args: [100] }));
+    say(0x61, 1_000);
+    socket.pause();
+    while (server.workers === 0) await turn();
+    await server.terminate();
+    assert.equal(server.workers, 0);
+  });
+
+  test('one that reads late gets everything', async (t) => {
+    const server = await serverIn(t);
+    const remote = worker<string>(server, 'bulk', { args: [40] });
+    const reading = remote[Symbol.asyncIterator]();
+    assert.equal(((await reading.next()).value as Buffer).byteLength, 100_000);
+    let count = 1;
+    for (let next = await reading.next(); next.done !== true; next = await reading.next()) count += 1;
+    assert.deepEqual([count, remote.result], [40, 'done']);
+  });
+});
+
+describe('a client and a server that keeps to nothing', () => {
+  async function serve(t: TestContext, answer: (socket: Socket) => void): Promise<number> {
+    const server = createServer((socket) => {
+      socket.on('error', () => {});
+      t.after(() => socket.destroy());
+      answer(socket);
+    }).listen(0, '127.0.0.1');
+    t.after(() => server.close());
+    await once(server, 'listening');
+    return (server.address() as { port: number }).port;
+  }
+  const frame = (type: number, value: unknown): Uint8Array => encodeFrame(type, Uint8Array.from(encodePayload(value)));
+
+  test('ends of any kind are ends', async (t) => {
+    for (const exit of [null, 5, 'x', [], { exitCode: { toString: 1 }, exitSignal: 7 }, { exitSignal: 'rm -rf' }]) {
+      const port = await serve(t, (socket) => {
+        socket.write(frame(START, { host: 'x', pid: 1, tid: 0 }));
+        socket.end(frame(0x71, exit));
+      });
+      const remote = new RemoteWorker({ target: 'x', host: { port }, token: 'x' });
+      assert.equal(await remote.wait(), true);
+      assert.deepEqual([remote.hasError, remote.exit], [true, { code: null, signal: null }]);
+    }
+  });
+
+  test('more values than there is room for end it', async (t) => {
+    const port = await serve(t, (socket) => {
+      socket.write(frame(START, { host: 'x', pid: 1, tid: 0 }));
+      for (let i = 0; i < 100; i++) socket.write(frame(0x76, i));
+    });
+    const remote = new RemoteWorker({ target: 'x', host: { port }, token: 'x' });
+    await once(remote, 'exit');
+    let count = 0;
+    await assert.rejects(
+      async () => {
+        for await (const _ of remote) count += 1;
+      },
+      { code: 'ERR_BOSUN_WORKER_LOST' },
+    );
+    assert.ok(count <= 16);
+  });
+
+  test('nobody is told a token who must not hear it', () => {
+    const refused = { code: 'ERR_BOSUN_INVALID_ARGUMENT' };
+    assert.throws(() => new RemoteWorker({ target: 'x', host: 'example.org', token: 'x' }), refused);
+    assert.throws(() => new RemoteWorker({ target: 'x', host: '192.0.2.1:1' }), refused);
   });
 });
 

@@ -18,6 +18,8 @@ export interface ServeOptions {
 /** Runs workers for clients until a signal comes. @throws UsageError */
 export async function serve(options: ServeOptions): Promise<ExitCode> {
   const given = await read(options);
+  // Whoever has read where it listens may hang up.
+  process.stdout.on('error', () => {});
   try {
     const signal = await runServer(given, {
       listening({ address }) {

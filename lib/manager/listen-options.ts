@@ -1,12 +1,12 @@
 // Where a manager listens, and who may come in: checked once, at the call.
 
-import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import type { TlsOptions } from 'node:tls';
 import { builtin } from '../builtin.js';
 import { describe } from '../describe.js';
 import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
+import { isLoopback } from '../wire/loopback.js';
 import { MAX_PATH_BYTES } from './socket-path.js';
 
 /** A socket for peers. Either a `path` or a `host` and a `port`. */
@@ -112,9 +112,4 @@ function checkPath(path: unknown): string {
 function checkHost(host: unknown): string {
   if (typeof host !== 'string' || host === '') throw new InvalidArgumentError('listen.host is a name or an address');
   return host;
-}
-
-/** A name other than localhost may be anybody's. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'));
 }

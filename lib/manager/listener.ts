@@ -111,7 +111,9 @@ export class Listener {
     const { host, port, path: given } = this.#settings;
     if (host !== undefined) {
       await this.#listen({ host, port });
-      const bound = this.#server.address() as { readonly address: string; readonly port: number };
+      const bound = this.#server.address() as { readonly address: string; readonly port: number } | null;
+      // It was closed meanwhile.
+      if (bound === null) return;
       this.#address = { host: bound.address, port: bound.port };
       return;
     }

@@ -6,6 +6,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { InvalidArgumentError, NotPortableError } from '../errors.js';
 import { exportOf } from '../task/target.js';
 
+const MAX_MODULE_CHARS = 4_096;
+
 /** Where a client may point to, by real paths: links lead nowhere else. */
 export class AllowList {
   readonly #root: string;
@@ -25,7 +27,7 @@ export class AllowList {
   /** Of a target as a client has sent it. @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) */
   async resolve(target: unknown): Promise<{ readonly module: string; readonly exportName: string }> {
     const { module, exportName } = (target ?? {}) as { module?: unknown; exportName?: unknown };
-    if (typeof module !== 'string' || typeof exportName !== 'string') {
+    if (typeof module !== 'string' || typeof exportName !== 'string' || module.length > MAX_MODULE_CHARS) {
       throw new NotPortableError('a remote worker runs an export of a module that its server has');
     }
     const path = await this.#realPath(module);

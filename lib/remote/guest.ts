@@ -1,9 +1,9 @@
 // One client of a server, and the process that runs for it.
 
 import type { Socket } from 'node:net';
-import { NotPortableError } from '../errors.js';
-import type { EndMessage, StartMessage } from '../runtime/target-loop.js';
-import { encodeForeign } from '../wire/foreign.js';
+import { NotPortableError, ProtocolError } from '../errors.js';
+import type { EndMessage } from '../runtime/target-loop.js';
+import { checkForeign, joinPair, splitPair } from '../wire/foreign.js';
 import { encodeFrame, FrameDecoder } from '../wire/frame.js';
 import { KEEP_ALIVE_MS, SAY, StreamLine } from '../wire/line.js';
 import { type OpenedProcess, openProcess } from '../worker/place.js';
@@ -16,94 +16,148 @@ export interface GuestSettings {
   readonly grace: number;
 }
 
-/** Relays between the client and the process: what they say to each other is theirs, but for where it begins and ends. */
+/** How long a client may take to say what it wants. */
+const START_MS = 5_000;
+
+/** How long one that is there may take to read what its worker has left. */
+const FLUSH_MS = 60_000;
+
+/** Bytes that wait for a slow process, or a slow client, before nothing more is read for it. */
+const MARK_BYTES = 1024 * 1024;
+
+/** A connection that is not read from shows only to a writer that its other end is gone. */
+const PING_MS = 1_000;
+
+/**
+ * Relays between the client and the process. What they say to each other is checked and passed on, not decoded, but for
+ * the first message, which names the target.
+ */
 export class Guest {
-  readonly #line: StreamLine;
   readonly #settings: GuestSettings;
+  readonly #socket: Socket;
+  readonly #line: StreamLine;
+  readonly #decoder: FrameDecoder;
+  #hasStarted = false;
+  /** Frames behind the first that came with it. */
+  readonly #early: (readonly [type: number, payload: Uint8Array])[] = [];
   #process: OpenedProcess | undefined;
-  #isGone = false;
+  #ping: NodeJS.Timeout | undefined;
   #end: Promise<void> | undefined;
+  #resolveStart: (payload: Uint8Array | undefined) => void = () => {};
+  readonly #closed: Promise<void>;
   /** Resolves when neither the client nor the process is there any more. */
   readonly gone: Promise<void>;
 
   constructor(socket: Socket, settings: GuestSettings) {
     this.#settings = settings;
+    this.#socket = socket;
+    this.#decoder = new FrameDecoder({ maxFrameBytes: settings.maxFrameBytes });
+    // For what is said to the client here; it is not read from.
+    this.#line = new StreamLine(socket, { isForeign: true, maxFrameBytes: settings.maxFrameBytes, isWriteOnly: true });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    this.#line = new StreamLine(socket, { isForeign: true, maxFrameBytes: settings.maxFrameBytes });
-    let start: (message: StartMessage | undefined) => void;
-    const started = new Promise<StartMessage | undefined>((resolve) => {
-      start = resolve;
+    const started = new Promise<Uint8Array | undefined>((resolve) => {
+      this.#resolveStart = resolve;
     });
-    const early: [number, unknown][] = [];
-    this.#line.onMessage = (type, value) => {
-      if (type === SAY.START) {
-        // Nothing more before there is somebody to hear it.
-        this.#line.pause();
-        start((value ?? {}) as StartMessage);
-      } else if (this.#process === undefined) early.push([type, value]);
-      else this.#tell(type, value);
-    };
+    const timer = setTimeout(() => socket.destroy(), START_MS).unref();
+    this.#closed = new Promise((resolve) => {
+      this.#line.onEnd = () => {
+        clearTimeout(timer);
+        clearInterval(this.#ping);
+        this.#resolveStart(undefined);
+        resolve();
+        void this.stop();
+      };
+    });
     // The listener leaves connections half open.
     socket.once('end', () => socket.destroy());
-    this.#line.onEnd = () => {
-      this.#isGone = true;
-      start(undefined);
-      void this.stop();
-    };
-    this.gone = started.then((message) => this.#serve(message, early));
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    this.gone = started.then(async (payload) => {
+      clearTimeout(timer);
+      if (payload !== undefined) await this.#serve(payload);
+      socket.destroy();
+    });
+    this.gone.catch(() => socket.destroy());
   }
 
-  /** Asks the target to stop, and makes it. */
+  /** Asks the target to stop, and makes it; the client may read what it has said for as long as that may take. */
   stop(): Promise<void> {
     this.#end ??= this.#stop();
     return this.#end;
   }
 
   async #stop(): Promise<void> {
-    const opened = this.#process;
-    if (opened === undefined) {
-      this.#line.destroy();
-      return;
-    }
-    await opened.life.stop(() => this.#tell(SAY.STOP, undefined), { grace: this.#settings.grace });
+    const { grace } = this.#settings;
+    await this.#process?.life.stop(() => this.#tell(SAY.STOP, NOTHING), { grace });
+    if (this.#process === undefined) this.#socket.destroy();
+    else await within(grace, this.#closed);
+    this.#socket.destroy();
   }
 
-  async #serve(message: StartMessage | undefined, early: readonly [number, unknown][]): Promise<void> {
-    if (message === undefined || this.#isGone) return;
+  #read(chunk: Buffer): void {
     try {
-      const target = await this.#settings.allowList.resolve(message.target);
-      if (this.#isGone || this.#end !== undefined) throw new NotPortableError('the server ends');
-      await this.#run({ ...message, target }, early);
+      for (const { type, payload } of this.#decoder.push(chunk)) this.#onFrame(type, payload);
+    } catch (error) {
+      this.#socket.destroy(error as Error);
+    }
+  }
+
+  /** @throws ProtocolError for what no client of ours would send. */
+  #onFrame(type: number, payload: Uint8Array): void {
+    if (payload.byteLength > 0) checkForeign(payload, 0, payload.byteLength);
+    if ((type === SAY.START) === this.#hasStarted)
+      throw new ProtocolError('a client says first, and once, what to run');
+    if (type === SAY.START) {
+      this.#hasStarted = true;
+      // Nothing more before there is somebody to hear it.
+      this.#socket.pause();
+      this.#resolveStart(Uint8Array.from(payload));
+    } else if (this.#process === undefined) {
+      this.#early.push([type, Uint8Array.from(payload)]);
+    } else {
+      this.#tell(type, payload);
+    }
+  }
+
+  async #serve(start: Uint8Array): Promise<void> {
+    try {
+      const [target, rest] = splitPair(start);
+      const resolved = await this.#settings.allowList.resolve(target);
+      if (this.#end !== undefined) throw new NotPortableError('the server ends');
+      await this.#run(joinPair(resolved, rest));
     } catch (error) {
       this.#refuse(error);
     }
-    await this.#line.end();
-    this.#line.destroy();
+    await within(FLUSH_MS, Promise.race([this.#line.end(), this.#closed]));
   }
 
-  async #run(message: StartMessage, early: readonly [number, unknown][]): Promise<void> {
+  async #run(start: Uint8Array): Promise<void> {
     const opened = openProcess({ isForeign: true });
     const { life, socket } = opened;
-    const decoder = new FrameDecoder({ maxFrameBytes: this.#settings.maxFrameBytes });
-    const ended = new Promise<void>((resolve) => socket.once('close', resolve));
-    socket.on('error', () => {});
-    socket.on('data', (chunk: Buffer) => {
-      try {
-        for (const { type, payload } of decoder.push(chunk)) this.#relay(type, payload, socket);
-      } catch {
-        // Longer than it may be; without it nothing that follows makes sense.
-        void life.kill();
-      }
-    });
     this.#process = opened;
-    this.#tell(SAY.START, message);
-    for (const [type, value] of early) this.#tell(type, value);
-    this.#line.resume();
-    const exit = await life.exited;
-    await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, READ_AFTER_EXIT_MS))]);
-    socket.destroy();
-    this.#line.send(SAY.EXIT, exit);
+    try {
+      const decoder = new FrameDecoder({ maxFrameBytes: this.#settings.maxFrameBytes });
+      const ended = new Promise<void>((resolve) => socket.once('close', resolve));
+      socket.on('error', () => {});
+      socket.on('data', (chunk: Buffer) => {
+        try {
+          for (const { type, payload } of decoder.push(chunk)) this.#relay(type, payload, socket);
+        } catch {
+          // Longer than it may be; without it nothing that follows makes sense.
+          void life.kill();
+        }
+      });
+      this.#tell(SAY.START, start);
+      for (const [type, payload] of this.#early.splice(0)) this.#tell(type, payload);
+      this.#socket.resume();
+      const exit = await life.exited;
+      // What it has written is there; a client that reads slowly gets all of it.
+      await within(FLUSH_MS, Promise.race([ended, this.#closed]));
+      this.#line.send(SAY.EXIT, exit);
+    } finally {
+      socket.destroy();
+      await life.kill();
+    }
   }
 
   /** To the client, as it came; the process goes at the client's pace. */
@@ -113,8 +167,8 @@ export class Guest {
     void this.#line.drained().then(() => from.resume());
   }
 
-  /** To the process. */
-  #tell(type: number, value: unknown): void {
+  /** To the process; the client goes at its pace. */
+  #tell(type: number, payload: Uint8Array): void {
     const opened = this.#process;
     if (opened === undefined) return;
     if (type === SAY.KILL) {
@@ -124,24 +178,42 @@ export class Guest {
     if (type === SAY.STOP) opened.raiseFlag();
     const { socket } = opened;
     if (socket.destroyed) return;
-    socket.write(encodeFrame(type, value === undefined ? undefined : encodeForeign(value)));
-    // Who is not read from is not seen to go away, so a slow target is no reason before there is much for it.
-    if (socket.writableLength <= this.#settings.maxFrameBytes) return;
-    this.#line.pause();
-    socket.once('drain', () => this.#line.resume());
+    socket.write(encodeFrame(type, payload));
+    if (socket.writableLength < MARK_BYTES || this.#ping !== undefined) return;
+    this.#socket.pause();
+    this.#ping = setInterval(() => this.#line.send(SAY.PING), PING_MS).unref();
+    socket.once('drain', () => {
+      clearInterval(this.#ping);
+      this.#ping = undefined;
+      this.#socket.resume();
+    });
   }
 
   #refuse(error: unknown): void {
-    const end: EndMessage = {
+    const end = (reason: unknown): EndMessage => ({
       result: undefined,
-      error: this.#line.encodeError(error),
+      error: this.#line.encodeError(reason),
       terminated: false,
       sequence: undefined,
       state: undefined,
-    };
-    this.#line.send(SAY.END, end);
+    });
+    try {
+      this.#line.send(SAY.END, end(error));
+    } catch {
+      this.#line.send(SAY.END, end(new NotPortableError('the server does not run this')));
+    }
     this.#line.send(SAY.EXIT, { exitCode: 1, exitSignal: null });
   }
 }
 
-const READ_AFTER_EXIT_MS = 200;
+const NOTHING = new Uint8Array(0);
+
+/** Waits no longer than that. */
+async function within(milliseconds: number, event: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds);
+  });
+  await Promise.race([event, late]);
+  clearTimeout(timer);
+}

@@ -2,10 +2,11 @@
 
 import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { KeepAlive } from '../manager/keep-alive.js';
-import { checkListen, isLoopback, type ListenOptions } from '../manager/listen-options.js';
+import { checkListen, type ListenOptions } from '../manager/listen-options.js';
 import { Listener } from '../manager/listener.js';
 import { delay, integer, ownOptions } from '../own-options.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
+import { isLoopback } from '../wire/loopback.js';
 import { removeToken, writeToken } from '../wire/token-file.js';
 import { AllowList } from './allow-list.js';
 import { Guest, type GuestSettings } from './guest.js';
@@ -80,7 +81,8 @@ export class RemoteServer implements AsyncDisposable {
         if (rest.byteLength > 0) socket.unshift(rest);
         const guest = new Guest(socket, this.#settings);
         this.#guests.add(guest);
-        void guest.gone.then(() => this.#guests.delete(guest));
+        const forget = () => void this.#guests.delete(guest);
+        guest.gone.then(forget, forget);
       },
       refused: (address, reason) =>
         process.emitWarning(`a connection from ${address} was refused: ${reason}`, { code: 'BOSUN_W005' }),
@@ -91,10 +93,11 @@ export class RemoteServer implements AsyncDisposable {
   async listen(): Promise<ServerAddress> {
     if (this.#end !== undefined) throw new OutOfRangeError('the server has been terminated: make a new one');
     await this.#listener.open();
+    if (this.#end !== undefined) throw new OutOfRangeError('the server was terminated before it could listen');
     const address = this.address as ServerAddress;
     if (this.#leavesToken) {
       try {
-        writeToken(address.port, this.#token);
+        writeToken(address, this.#token);
       } catch (error) {
         await this.#listener.close(0);
         throw error;
@@ -127,9 +130,9 @@ export class RemoteServer implements AsyncDisposable {
 
   async #terminate(): Promise<void> {
     const guests = [...this.#guests];
-    if (this.#leavesToken && this.address !== undefined) removeToken(this.address.port);
+    if (this.#leavesToken && this.address !== undefined) removeToken(this.address, this.#token);
     await Promise.all([this.#listener.close(0), ...guests.map((guest) => guest.stop())]);
-    await Promise.all(guests.map(({ gone }) => gone));
+    await Promise.allSettled(guests.map(({ gone }) => gone));
     this.#keepAlive.close();
   }
 

@@ -15,9 +15,10 @@ import { createSession } from './session.js';
 /** An exported function, or the text of one (`allowInline`). */
 export type TravellingTarget = { readonly module: string; readonly exportName: string } | { readonly source: string };
 
-/** What the owner says first. */
-export interface StartMessage {
-  readonly target: TravellingTarget;
+/** What the owner says first: a pair, for a server decodes the first part alone. */
+export type StartMessage = readonly [target: TravellingTarget, details: StartDetails];
+
+export interface StartDetails {
   readonly args: readonly unknown[];
   readonly state: unknown;
   readonly persistent: boolean;
@@ -62,7 +63,7 @@ type Ending = { readonly result: unknown } | { readonly error: unknown; readonly
 const VALUES_A_TURN = 64;
 
 /** Values that a generator may yield before its owner has taken any. */
-const FIRST_ROOM = 16;
+export const FIRST_ROOM = 16;
 
 export class TargetLoop {
   readonly #line: Line;
@@ -135,11 +136,11 @@ export class TargetLoop {
     this.#wake();
   }
 
-  async #runTarget(start: StartMessage): Promise<Ending> {
+  async #runTarget([given, start]: StartMessage): Promise<Ending> {
     this.#state.value = start.state;
     if (start.title !== undefined) setTitle(start.title, this.#tid);
     try {
-      const target = await load(start.target);
+      const target = await load(given);
       if (this.#isStopped) return { error: new WorkerTerminatedError() };
       const owned = await createSession(undefined);
       const environment = {

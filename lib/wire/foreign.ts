@@ -46,6 +46,35 @@ export function checkForeign(bytes: Uint8Array, start: number, end: number): voi
   else if (tag !== BYTES) throw new ProtocolError(`a payload from a peer begins with ${PLAIN} or ${BYTES}, not ${tag}`);
 }
 
+/** The longest first part of a pair that is decoded. */
+const MAX_FIRST_BYTES = 16 * 1024;
+
+const PAIR = 0x92;
+
+/**
+ * Of a payload that is an array of two, checked before: the first part decoded, the second as it is.
+ *
+ * @throws ProtocolError (ERR_BOSUN_PROTOCOL) for any other.
+ */
+export function splitPair(payload: Uint8Array): [first: unknown, second: Uint8Array] {
+  if (payload[0] !== PLAIN || payload[1] !== PAIR) throw new ProtocolError('a payload of two parts was expected');
+  const end = new Checker(payload, 2, payload.byteLength).skipValue();
+  if (end - 2 > MAX_FIRST_BYTES)
+    throw new ProtocolError(`the first part of a pair is longer than ${MAX_FIRST_BYTES} bytes`);
+  const first = Uint8Array.of(PLAIN, ...payload.subarray(2, end));
+  return [decodePayload(first), payload.subarray(end)];
+}
+
+/** The other way round. */
+export function joinPair(first: unknown, second: Uint8Array): Uint8Array {
+  const encoded = encodeForeign(first).subarray(1);
+  const pair = new Uint8Array(2 + encoded.byteLength + second.byteLength);
+  pair.set([PLAIN, PAIR]);
+  pair.set(encoded, 2);
+  pair.set(second, 2 + encoded.byteLength);
+  return pair;
+}
+
 /** Walks through one MessagePack value and refuses what is cut, too deep, too long or an extension. */
 class Checker {
   readonly #bytes: Uint8Array;
@@ -61,6 +90,12 @@ class Checker {
   check(): void {
     this.#value(0);
     if (this.#at !== this.#end) throw new ProtocolError('a payload from a peer has bytes behind its value');
+  }
+
+  /** Where the value ends. */
+  skipValue(): number {
+    this.#value(0);
+    return this.#at;
   }
 
   #value(depth: number): void {

@@ -33,6 +33,8 @@ export const SAY = {
   KILL: 0x6b,
   /** The server of a remote worker to its owner: how its process ended. */
   EXIT: 0x71,
+  /** The server to a client that it does not read from for a while; it means nothing. */
+  PING: 0x70,
 } as const;
 
 /** A host that has lost its power closes nothing: the kernel asks after so long a silence, and gives up 10 s later. */
@@ -89,6 +91,8 @@ export interface StreamLineOptions {
   /** The other end is on another host: plain values only. */
   readonly isForeign?: boolean;
   readonly maxFrameBytes?: number;
+  /** Somebody else reads from the stream. */
+  readonly isWriteOnly?: boolean;
 }
 
 /** Over a socket. */
@@ -103,26 +107,31 @@ export class StreamLine implements Line {
   /** Sees every message first; true when it was meant for it. */
   filter: (type: number, value: unknown) => boolean = () => false;
 
-  constructor(stream: Duplex, { isForeign = false, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES }: StreamLineOptions = {}) {
+  constructor(
+    stream: Duplex,
+    { isForeign = false, maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, isWriteOnly = false }: StreamLineOptions = {},
+  ) {
     this.#stream = stream;
     this.#codec = isForeign ? FOREIGN : OWN;
     this.#maxFrameBytes = maxFrameBytes;
     this.#decoder = new FrameDecoder({ maxFrameBytes });
     let failure: Error | undefined;
-    stream.on('data', (chunk: Buffer) => {
-      try {
-        for (const { type, payload } of this.#decoder.push(chunk)) {
-          const value = payload.byteLength === 0 ? undefined : this.#codec.decode(payload);
-          if (!this.filter(type, value)) this.onMessage(type, value);
-        }
-      } catch (error) {
-        stream.destroy(error as Error);
-      }
-    });
+    if (!isWriteOnly) stream.on('data', (chunk: Buffer) => this.#read(chunk));
     stream.on('error', (error) => {
       failure = error;
     });
     stream.once('close', () => this.onEnd(failure));
+  }
+
+  #read(chunk: Buffer): void {
+    try {
+      for (const { type, payload } of this.#decoder.push(chunk)) {
+        const value = payload.byteLength === 0 ? undefined : this.#codec.decode(payload);
+        if (!this.filter(type, value)) this.onMessage(type, value);
+      }
+    } catch (error) {
+      this.#stream.destroy(error as Error);
+    }
   }
 
   send(type: number, value?: unknown): void {
@@ -135,15 +144,6 @@ export class StreamLine implements Line {
   /** A message of another line, as it came. False when it is to wait for `drained`. */
   sendEncoded(type: number, payload: Uint8Array): boolean {
     return this.#stream.destroyed || this.#stream.writableEnded || this.#stream.write(encodeFrame(type, payload));
-  }
-
-  /** Reads nothing more until `resume`. */
-  pause(): void {
-    this.#stream.pause();
-  }
-
-  resume(): void {
-    this.#stream.resume();
   }
 
   encodeError(error: unknown): Uint8Array {

@@ -6,12 +6,19 @@ import { join } from 'node:path';
 import { InvalidArgumentError } from '../errors.js';
 
 function directory(): string {
-  const { uid, username } = userInfo();
-  return join(process.env['XDG_RUNTIME_DIR'] ?? tmpdir(), `bosun-servers-${uid < 0 ? username : uid}`);
+  // A user of a container may have no name.
+  const user = process.getuid?.() ?? userInfo().username;
+  return join(process.env['XDG_RUNTIME_DIR'] ?? tmpdir(), `bosun-servers-${user}`);
 }
 
-function fileOf(port: number): string {
-  return join(directory(), `${port}.token`);
+interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+function fileOf({ host, port }: Address): string {
+  const name = host === 'localhost' ? '127.0.0.1' : host.replaceAll(':', '-');
+  return join(directory(), `${name}-${port}.token`);
 }
 
 /** Nobody else may have put it there, or be able to read it. */
@@ -20,26 +27,40 @@ function isOwn({ uid, mode }: { readonly uid: number; readonly mode: number }): 
 }
 
 /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) when the folder is somebody else's; the system's errors. */
-export function writeToken(port: number, token: string): void {
+export function writeToken(address: Address, token: string): void {
   const folder = directory();
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const found = lstatSync(folder);
   if (!found.isDirectory() || !isOwn(found)) {
     throw new InvalidArgumentError(`others can enter ${folder}, so no token can be left there: give one`);
   }
-  removeToken(port);
-  writeFileSync(fileOf(port), token, { mode: 0o600, flag: 'wx' });
+  const file = fileOf(address);
+  // Of one that was killed.
+  rmSync(file, { force: true });
+  writeFileSync(file, token, { mode: 0o600, flag: 'wx' });
+  left.set(file, token);
+  if (left.size === 1) process.on('exit', removeAll);
 }
 
-export function removeToken(port: number): void {
-  rmSync(fileOf(port), { force: true });
+const left = new Map<string, string>();
+
+function removeAll(): void {
+  for (const file of left.keys()) rmSync(file, { force: true });
 }
 
-/** Undefined when no server of this user has left one for the port. */
-export function readToken(port: number): string | undefined {
+/** Unless another server has left its own there. */
+export function removeToken(address: Address, token: string): void {
+  const file = fileOf(address);
+  if (readToken(address) === token) rmSync(file, { force: true });
+  left.delete(file);
+  if (left.size === 0) process.off('exit', removeAll);
+}
+
+/** Undefined when no server of this user has left one for the address. */
+export function readToken(address: Address): string | undefined {
   try {
     if (!isOwn(lstatSync(directory()))) return undefined;
-    const descriptor = openSync(fileOf(port), 'r');
+    const descriptor = openSync(fileOf(address), 'r');
     try {
       return isOwn(fstatSync(descriptor)) ? readFileSync(descriptor, 'utf8') : undefined;
     } finally {

@@ -7,6 +7,7 @@ import { type ExitDetails, InvalidArgumentError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
 import { encodeFrame, FRAME } from '../wire/frame.js';
 import { KEEP_ALIVE_MS, type Line, SAY, StreamLine } from '../wire/line.js';
+import { isLoopback } from '../wire/loopback.js';
 import { readToken } from '../wire/token-file.js';
 import type { Place } from './place.js';
 import { WorkerLife } from './worker-life.js';
@@ -71,6 +72,21 @@ class RemoteLife extends WorkerLife {
   }
 }
 
+/** The one that a server on this host has left for this user; nobody else is to hear it. */
+function ownToken(at: { readonly host: string; readonly port: number }): string {
+  return (isLoopback(at.host) ? readToken(at) : undefined) ?? '';
+}
+
+/** A server may say anything. */
+function exitOf(value: unknown): ExitDetails {
+  const { exitCode, exitSignal } = (value ?? {}) as Partial<Record<keyof ExitDetails, unknown>>;
+  return {
+    exitCode: Number.isInteger(exitCode) ? (exitCode as number) : null,
+    exitSignal:
+      typeof exitSignal === 'string' && /^SIG[A-Z0-9]{2,10}$/.test(exitSignal) ? (exitSignal as NodeJS.Signals) : null,
+  };
+}
+
 /** Connects; whether that succeeds is seen later, as the life or the end of the worker. */
 export function remotePlace(options: RemoteOptions): Place {
   const at = parseHost(options.host);
@@ -78,13 +94,13 @@ export function remotePlace(options: RemoteOptions): Place {
     options.tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...options.tls });
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
-  socket.write(encodeFrame(FRAME.HELLO, Buffer.from(options.token ?? readToken(at.port) ?? '')));
+  socket.write(encodeFrame(FRAME.HELLO, Buffer.from(options.token ?? ownToken(at))));
   const line = new StreamLine(socket, { isForeign: true });
   const life = new RemoteLife(socket);
   life.line = line;
   // Of the process over there; its owner hears of it as the end of this life.
   line.filter = (type, value) => {
-    if (type === SAY.EXIT) life.end(value as ExitDetails);
+    if (type === SAY.EXIT) life.end(exitOf(value));
     return type === SAY.EXIT;
   };
   socket.once('close', () => life.end({ exitCode: null, exitSignal: null }));

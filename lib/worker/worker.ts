@@ -13,9 +13,16 @@ import {
   WorkerTerminatedError,
 } from '../errors.js';
 import { delay, oneOf, ownOptions } from '../own-options.js';
-import type { EndMessage, StartedMessage, StartMessage, TravellingTarget } from '../runtime/target-loop.js';
+import {
+  type EndMessage,
+  FIRST_ROOM,
+  type StartedMessage,
+  type StartMessage,
+  type TravellingTarget,
+} from '../runtime/target-loop.js';
 import { assertNotImporting } from '../task/target.js';
 import { SAY } from '../wire/line.js';
+import { isLoopback } from '../wire/loopback.js';
 import { Mailbox } from './mailbox.js';
 import { type Place, processPlace, threadPlace } from './place.js';
 import { parseHost, type RemoteHost, remotePlace } from './remote-place.js';
@@ -411,7 +418,9 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
         this.#onStarted(value as StartedMessage);
         break;
       case SAY.VALUE:
-        this.#values.put(value);
+        // More than there was room for: a server that does not keep to it could fill the memory.
+        if (this.isRemote && !this.#hasEndlessRoom && this.#values.size >= FIRST_ROOM) this.#place?.line.destroy();
+        else this.#values.put(value);
         break;
       case SAY.END:
         this.#onEnd(value as EndMessage);
@@ -462,14 +471,17 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   async #sendStart(place: Place, target: TravellingTarget | Promise<TravellingTarget>, state: unknown): Promise<void> {
     const { args = [], kwargs, setNames = true, transferList = [] } = this.options;
     try {
-      const message: StartMessage = {
-        target: await target,
-        args: kwargs === undefined || this.isPersistent ? args : [...args, kwargs],
-        state,
-        persistent: this.isPersistent,
-        diesOnError: this.diesOnError,
-        title: setNames ? this.name : undefined,
-      };
+      const message: StartMessage = [
+        // At once if it can be: nothing may go before it.
+        target instanceof Promise ? await target : target,
+        {
+          args: kwargs === undefined || this.isPersistent ? args : [...args, kwargs],
+          state,
+          persistent: this.isPersistent,
+          diesOnError: this.diesOnError,
+          title: setNames ? this.name : undefined,
+        },
+      ];
       place.line.send(SAY.START, message, transferList);
       this.afterStart();
     } catch (error) {
@@ -608,7 +620,10 @@ function checkPlace(options: WorkerOptions, workerType: WorkerType): void {
   const misplaced = (isRemote ? LOCAL_ONLY : REMOTE_ONLY).find((name) => options[name] !== undefined);
   if (misplaced !== undefined) throw new InvalidArgumentError(`a ${workerType} worker has no option '${misplaced}'`);
   if (!isRemote) return;
-  parseHost(options.host);
+  const { host } = parseHost(options.host);
+  if (options.tls === undefined && !isLoopback(host)) {
+    throw new InvalidArgumentError(`the token would travel to ${host} for all to read: give tls`);
+  }
   if (options.token !== undefined && typeof options.token !== 'string') {
     throw new InvalidArgumentError('the token of a server is a string');
   }
