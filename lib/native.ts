@@ -181,8 +181,13 @@ export interface Native {
   forgetPath(path: string): void;
   /** For the standard error of a child. @throws the system's error when there are no descriptors left. */
   openPipe(): [readEnd: number, writeEnd: number];
-  /** For a child that is no worker of a dispatcher. @throws the system's error when there are no descriptors left. */
-  openLink(): [parentEnd: number, childEnd: number, memory: number, childLifeline: number, parentLifeline: number];
+  /**
+   * For a child that is no worker of a dispatcher. It lives no longer than the lifeline, which is closed when nothing holds
+   * the object any more, or this thread ends.
+   *
+   * @throws the system's error when there are no descriptors left.
+   */
+  openLink(): [parentEnd: number, childEnd: number, memory: number, childLifeline: number, parentLifeline: object];
   /** 64 bytes that are shared with whoever has mapped the same memory. */
   mapShared(memory: number): ArrayBuffer;
   /** The socket becomes its own, the page may be closed afterwards. Keeps the process alive until it is closed or ends. */

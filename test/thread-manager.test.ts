@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { Task, type WorkerLostError } from '../lib/index.js';
+import { Task, ThreadWorker, type WorkerLostError } from '../lib/index.js';
+import { alive } from './fixtures/alive.js';
 import { makeManager } from './fixtures/scene.js';
 import { Hello } from './fixtures/tasks.js';
 
@@ -118,6 +119,15 @@ describe('workers that are threads', () => {
     assert.throws(() => manager.addWorker('thread', { workers: 1 } as never), invalid);
     await manager.close();
     assert.throws(() => manager.addWorker('thread'), { code: 'ERR_BOSUN_MANAGER_CLOSED' });
+  });
+
+  test('take the processes along that they have started, when they are stopped by force', async (t) => {
+    const worker = new ThreadWorker({ target: at('startAndHang') });
+    const { value: pid } = await worker[Symbol.asyncIterator]().next();
+    assert.ok(alive(pid as number));
+    await worker.terminate({ timeout: 0 });
+    while (alive(pid as number)) await turn();
+    t.diagnostic(`process ${pid} is gone`);
   });
 
   test('cannot have what only processes have', (t) => {

@@ -46,6 +46,9 @@ export interface OpenedProcess {
   raiseFlag(): void;
 }
 
+/** Lifelines of processes that live. */
+const held = new Set<object>();
+
 /** @throws the system's error when there is no room for another one. */
 export function openProcess({
   main = 'runtime/worker',
@@ -69,12 +72,13 @@ export function openProcess({
       execArgv,
     });
   } catch (error) {
-    for (const descriptor of [parentEnd, parentLifeline]) native.closeDescriptor(descriptor);
+    native.closeDescriptor(parentEnd);
     throw error;
   } finally {
     for (const descriptor of [childEnd, memory, childLifeline]) native.closeDescriptor(descriptor);
   }
-  void life.exited.then(() => native.closeDescriptor(parentLifeline));
+  held.add(parentLifeline);
+  void life.exited.then(() => held.delete(parentLifeline));
   const socket = new Socket({ fd: parentEnd, readable: true, writable: true });
   return { life, socket, raiseFlag: () => void Atomics.store(flag, 0, 1) };
 }

@@ -37,19 +37,22 @@ Napi::Value OpenPipeEnds(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// openLink(): [parent end, child end, shared memory, child lifeline, parent lifeline], the caller's; see LocalLink.
+// openLink(): [parent end, child end, shared memory, child lifeline, parent lifeline]; see LocalLink. The first four
+// are the caller's. The last is an object: it is closed when that is collected, or its thread ends, in whatever way.
 Napi::Value OpenLink(const Napi::CallbackInfo& info) {
   LocalLink link;
   if (!OpenLocalLink(link)) {
     ThrowErrno(info.Env(), errno);
     return info.Env().Undefined();
   }
-  UniqueFd* const ends[] = {&link.parent_end, &link.child_end, &link.page_file, &link.child_lifeline,
-                            &link.parent_lifeline};
-  Napi::Array result = Napi::Array::New(info.Env(), std::size(ends));
+  UniqueFd* const ends[] = {&link.parent_end, &link.child_end, &link.page_file, &link.child_lifeline};
+  Napi::Array result = Napi::Array::New(info.Env(), std::size(ends) + 1);
   for (std::uint32_t i = 0; i < std::size(ends); ++i) {
     result.Set(i, Napi::Number::New(info.Env(), ends[i]->Release()));
   }
+  auto* lifeline = new UniqueFd(std::move(link.parent_lifeline));
+  result.Set(std::size(ends),
+             Napi::External<UniqueFd>::New(info.Env(), lifeline, [](Napi::Env, UniqueFd* held) { delete held; }));
   return result;
 }
 
