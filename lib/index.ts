@@ -66,7 +66,6 @@ export {
   type WorkerEndDetails,
   type WorkerEvents,
   type WorkerIdentity,
-  type WorkerOptions,
-  WorkerType,
 } from './worker/worker.js';
 export type { WorkerState } from './worker/worker-life.js';
+export { type WorkerOptions, WorkerType } from './worker/worker-options.js';

@@ -145,6 +145,13 @@ describe('without the token', () => {
     assert.deepEqual(reasons.slice(200), ['it sent a frame of an unknown type']);
   });
 
+  test('64 that say nothing: who says the token is let in', async (t) => {
+    const { connect, token } = await makeScene(t);
+    await Promise.all(Array.from({ length: 64 }, () => connect()));
+    const late = await connect(token);
+    assert.equal(await late.ask('n'), 't:');
+  });
+
   test('the right token byte by byte: is let in', async (t) => {
     const { connect, token, refusals } = await makeScene(t);
     const peer = await connect();

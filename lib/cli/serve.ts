@@ -23,7 +23,8 @@ export async function serve(options: ServeOptions): Promise<ExitCode> {
   try {
     const signal = await runServer(given, {
       listening({ address }) {
-        process.stdout.write(`Listening on ${address?.host}:${address?.port}\n`);
+        const host = address?.host.includes(':') ? `[${address.host}]` : address?.host;
+        process.stdout.write(`Listening on ${host}:${address?.port}\n`);
       },
       ending() {
         process.stderr.write('bosun: stopping: workers are asked to finish; once more ends them\n');

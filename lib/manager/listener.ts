@@ -26,7 +26,7 @@ const HELLO_MS = 5_000;
 /** Of its first frame; a token is shorter. */
 const MAX_HELLO_BYTES = 1024;
 
-/** Peers at a time that have not said who they are; more are sent away. */
+/** Peers at a time that have not said who they are; for one more the oldest is sent away. */
 const MAX_STRANGERS = 64;
 
 /** Somebody who has connected and has yet to say who it is. */
@@ -172,10 +172,14 @@ export class Listener {
   #meet(socket: Socket): Stranger | undefined {
     const address = addressOf(socket);
     socket.on('error', () => {});
-    if (this.#strangers.size >= MAX_STRANGERS || this.#closed) {
+    if (this.#closed) {
       socket.destroy();
-      if (!this.#closed) this.#owner.refused(address, 'too many others have yet to send their token');
       return undefined;
+    }
+    if (this.#strangers.size >= MAX_STRANGERS) {
+      // Who means it has said the token long ago: silent ones keep nobody out.
+      const [oldest] = this.#strangers;
+      oldest?.refuse('too many others have yet to send their token');
     }
     socket.unref();
     const leave = () => {

@@ -4,7 +4,7 @@ import { InvalidArgumentError, PoolError, PoolStateError } from '../errors.js';
 import { delay, integer, oneOf, ownOptions } from '../own-options.js';
 import { PersistentWorker, type PersistentWorkerOptions } from '../worker/persistent-worker.js';
 import type { WorkerTarget } from '../worker/target.js';
-import { WorkerType } from '../worker/worker.js';
+import { WorkerType } from '../worker/worker-options.js';
 import { Inputs, type Source } from './job.js';
 import { type PoolResult, PoolRun, type RunOptions, type Seat } from './pool-run.js';
 

@@ -6,8 +6,8 @@ import { Packr, RESERVE_START_SPACE, RESET_BUFFER_MODE, REUSE_BUFFER_MODE } from
 import { ProtocolError } from '../errors.js';
 import { CLONE_TAG, decodeClone, encodeClone } from './clone.js';
 import { bulkBytes, isPlain } from './plain.js';
-import { copyOf, POOLED_BYTES } from './pool.js';
 import { explainRefusal } from './refusal.js';
+import { copyOf, POOLED_BYTES } from './slab.js';
 
 /** The payload is msgpack. */
 export const PLAIN = 0x00;

@@ -4,7 +4,7 @@ import { InvalidArgumentError } from '../errors.js';
 import { ownOptions } from '../own-options.js';
 import { ALL_EXPORTS } from '../runtime/target-loop.js';
 import { PersistentWorker, type PersistentWorkerOptions } from './persistent-worker.js';
-import type { WorkerType } from './worker.js';
+import type { WorkerType } from './worker-options.js';
 
 /** Where the functions run, and with what. */
 export interface ConnectOptions

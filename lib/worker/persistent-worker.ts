@@ -5,7 +5,8 @@ import { delay, integer, oneOf, ownOptions } from '../own-options.js';
 import type { DoneMessage, InputMessage } from '../runtime/target-loop.js';
 import { SAY } from '../wire/line.js';
 import { Mailbox } from './mailbox.js';
-import { type TerminateOptions, Worker, type WorkerOptions, WorkerType } from './worker.js';
+import { type TerminateOptions, Worker } from './worker.js';
+import { WORKER_OPTIONS, type WorkerOptions, WorkerType } from './worker-options.js';
 
 /** Options of a persistent worker. */
 export interface PersistentWorkerOptions extends WorkerOptions {
@@ -29,25 +30,7 @@ interface Pending<V> {
   readonly settle: ((outcome: Outcome<V>) => void) | undefined;
 }
 
-const KNOWN = [
-  'target',
-  'args',
-  'kwargs',
-  'name',
-  'userId',
-  'run',
-  'setNames',
-  'initialState',
-  'signal',
-  'env',
-  'execArgv',
-  'resourceLimits',
-  'allowInline',
-  'onError',
-  'host',
-  'token',
-  'tls',
-];
+const KNOWN = [...WORKER_OPTIONS, 'onError'];
 
 /** Without the statics of Worker, of which `create` makes something else. */
 const Base = Worker as abstract new <R>(
