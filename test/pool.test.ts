@@ -268,6 +268,7 @@ describe('a pool', () => {
     await assert.rejects(other.run(5), invalid);
     await assert.rejects(other.run([[1]], { workers: 5 }), invalid);
     assert.throws(() => new Pool(at('square'), { worker: 1 } as never), invalid);
+    assert.throws(() => new Pool(undefined as never), invalid);
     assert.throws(() => other.attach({}), invalid);
     assert.throws(() => other.addWorker('coroutine'), invalid);
   });

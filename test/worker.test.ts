@@ -345,6 +345,11 @@ describe('workers', () => {
     assert.equal(worker.hasError, true);
   });
 
+  test('a function of a module that waits for it at its top level is refused, not waited for', async () => {
+    const { error } = await import('./fixtures/worker-top-level.js');
+    assert.ok(error instanceof NotPortableError);
+  });
+
   test('what cannot travel is said before anything runs', async () => {
     const worker = new ProcessWorker({ target: at('square'), args: [() => {}] });
     await assert.rejects(worker.started, DataCloneError);

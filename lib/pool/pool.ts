@@ -80,6 +80,9 @@ export class Pool implements AsyncDisposable {
   constructor(target: WorkerTarget, given: PoolOptions = {}) {
     const options = ownOptions(given, 'the options of a pool');
     checkKnown(options, KNOWN, 'a pool');
+    if (!['function', 'string', 'object'].includes(typeof target) || target === null) {
+      throw new InvalidArgumentError('a pool is made for a target: a module and an export, or a function');
+    }
     delay('closeTimeout', options.closeTimeout ?? 0);
     integer('maxCrashes', options.maxCrashes ?? 1, 1, 1_000);
     integer('maxTasks', options.maxTasks ?? 1, 1, Number.MAX_SAFE_INTEGER);

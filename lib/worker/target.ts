@@ -48,11 +48,27 @@ function callers(): string[] {
   return [...new Set(urls)];
 }
 
-/** They are loaded, so to import them again runs nothing. */
+/** A module that waits for its own worker at its top level never finishes loading. */
+const LOAD_MS = 500;
+
+/** Undefined when it does not come. */
+async function loaded(url: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, LOAD_MS, undefined);
+  });
+  try {
+    return await Promise.race([importModule(url), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** They are loaded, as a rule, so to import them again runs nothing. */
 async function find(target: TargetFunction, urls: readonly string[]): Promise<TravellingTarget> {
   for (const module of urls) {
     try {
-      const namespace = await importModule(module);
+      const namespace = (await loaded(module)) ?? {};
       const exportName = Object.keys(namespace).find((key) => namespace[key] === target);
       if (exportName !== undefined) return { module, exportName };
     } catch {
