@@ -257,3 +257,8 @@ function load(): Native {
 
 /** The addon of this process. */
 export const native: Native = load();
+
+/** Those that the addon has opened. */
+export function closeDescriptors(descriptors: readonly number[]): void {
+  for (const descriptor of descriptors) native.closeDescriptor(descriptor);
+}

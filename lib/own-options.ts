@@ -16,6 +16,12 @@ export function ownOptions<T extends object>(options: T | undefined, what: strin
   return Object.assign(Object.create(null), options) as T;
 }
 
+/** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for an option that `what` does not have: it would be missed. */
+export function checkKnown(options: object, known: readonly string[], what: string): void {
+  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw new InvalidArgumentError(`${what} has no option '${unknown}'`);
+}
+
 /** Node.js timers take no longer delays; milliseconds. */
 export const MAX_DELAY_MS = 2 ** 31 - 1;
 

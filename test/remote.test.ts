@@ -29,9 +29,9 @@ import {
   WorkerTerminatedError,
 } from '../lib/index.js';
 import { encodePayload } from '../lib/internals.js';
-import { alive } from './fixtures/alive.js';
+import { alive, untilGone } from './fixtures/alive.js';
 import { certificate } from './fixtures/certificate.js';
-import { at } from './fixtures/worker-kinds.js';
+import { at, running } from './fixtures/worker-kinds.js';
 
 after(() => assert.deepEqual(Worker.activeChildren(), []));
 
@@ -57,14 +57,6 @@ const worker = <R>(
   name: string,
   options: WorkerOptions = {},
 ): RemoteWorker<R> => new RemoteWorker<R>({ target: at(name), host: address ?? {}, token, ...options });
-
-const running = async (worker: Worker): Promise<void> =>
-  assert.equal((await worker[Symbol.asyncIterator]().next()).value, 'running');
-
-/** Processes that nobody waits for end a moment later. */
-async function untilGone(pids: readonly (number | undefined)[]): Promise<void> {
-  while (pids.some(alive)) await turn();
-}
 
 async function warnings(t: TestContext, body: () => Promise<void>): Promise<string[]> {
   const seen: string[] = [];

@@ -5,7 +5,7 @@ import { readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { Task, ThreadWorker, type WorkerLostError } from '../lib/index.js';
-import { alive } from './fixtures/alive.js';
+import { alive, untilGone } from './fixtures/alive.js';
 import { makeManager } from './fixtures/scene.js';
 import { Hello } from './fixtures/tasks.js';
 
@@ -126,7 +126,7 @@ describe('workers that are threads', () => {
     const { value: pid } = await worker[Symbol.asyncIterator]().next();
     assert.ok(alive(pid as number));
     await worker.terminate({ timeout: 0 });
-    while (alive(pid as number)) await turn();
+    await untilGone([pid as number]);
     t.diagnostic(`process ${pid} is gone`);
   });
 

@@ -21,17 +21,13 @@ import {
   WorkerTerminatedError,
 } from '../lib/index.js';
 import { alive } from './fixtures/alive.js';
-import { at, KINDS, useKinds } from './fixtures/worker-kinds.js';
+import { at, KINDS, running, useKinds } from './fixtures/worker-kinds.js';
 import { makeCube } from './fixtures/worker-maker.js';
 import { square } from './fixtures/worker-targets.js';
 
 after(() => assert.deepEqual(Worker.activeChildren(), []));
 
 const place = useKinds();
-
-/** Its target has begun. */
-const running = async (worker: Worker): Promise<void> =>
-  assert.equal((await worker[Symbol.asyncIterator]().next()).value, 'running');
 
 for (const type of KINDS) {
   const make = <R>(name: string, options: WorkerOptions = {}): Worker<R> =>

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { PACKAGE_ROOT } from '../package-root.js';
+import { SERVER_PORT } from '../wire/address.js';
 import { EXIT, type ExitCode, UsageError } from './exit-code.js';
 import { complain } from './failure-text.js';
 import type { CommonOptions } from './job.js';
@@ -113,7 +114,7 @@ function describe(ended: (code: ExitCode) => void): Command {
     .summary('run workers for programs on other hosts')
     .description('Runs functions for RemoteWorkers, each in a process of its own, until a signal comes.')
     .option('-a, --addr <host>', 'where to listen (default: 127.0.0.1; others take --tls-* and --allow)')
-    .option('-p, --port <n>', 'the port, 0 for a free one', wholeNumber, 60_006)
+    .option('-p, --port <n>', 'the port, 0 for a free one', wholeNumber, SERVER_PORT)
     .option('--allow <paths...>', 'folders and files that modules are loaded from (default: any, on loopback)')
     .option('--token-file <path>', 'what clients must know (default: a new one, which clients of this user find)')
     .option('--tls-key <path>', 'the key, in PEM')

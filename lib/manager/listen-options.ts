@@ -6,7 +6,7 @@ import { builtin } from '../builtin.js';
 import { describe } from '../describe.js';
 import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
-import { isLoopback } from '../wire/loopback.js';
+import { isLoopback } from '../wire/address.js';
 import { MAX_PATH_BYTES } from './socket-path.js';
 
 /** A socket for peers. Either a `path` or a `host` and a `port`. */

@@ -3,7 +3,7 @@
 import { fstatSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { LossDetails } from '../errors.js';
-import { type NativeDispatcher, native } from '../native.js';
+import { closeDescriptors, type NativeDispatcher, native } from '../native.js';
 import type { WorkerConfiguration } from '../runtime/configuration.js';
 import type { TaskThreadData } from '../runtime/task-thread.js';
 import type { WorkerId } from '../task/context.js';
@@ -11,13 +11,10 @@ import { encodePayload } from '../wire/payload.js';
 import { ProcessLife } from '../worker/process-life.js';
 import { StderrTail, tailOfFile } from '../worker/stderr-tail.js';
 import { ThreadLife } from '../worker/thread-life.js';
-import type { WorkerLife } from '../worker/worker-life.js';
+import { READ_AFTER_EXIT_MS, type WorkerLife } from '../worker/worker-life.js';
 import type { LostTask, Runner } from './failures.js';
 import { NetLine } from './net-line.js';
 import type { ManagerSettings } from './options.js';
-
-/** After its exit a worker's socket is read for at most this long; bytes in it still count. */
-const READ_AFTER_EXIT_MS = 200;
 
 /** A process that has closed its socket but does not end is of no use to anybody. */
 const EXIT_AFTER_EOF_MS = 1_000;
@@ -64,7 +61,7 @@ export class Member implements Runner {
     if (settings.driver === 'net') this.#line = NetLine.over(dispatcher, connection, parentEnd, turn);
     try {
       if (this.#line === undefined && !dispatcher.attach(connection, parentEnd)) {
-        closeAll(childEnds);
+        closeDescriptors(childEnds);
         throw systemRefusal();
       }
       this.life =
@@ -150,7 +147,7 @@ export class Member implements Runner {
       });
     } finally {
       // The child has its own copies; with ours open its death would never be seen as the end of the stream.
-      closeAll(descriptors);
+      closeDescriptors(descriptors);
       if (stderr !== undefined) native.closeDescriptor(stderr);
     }
   }
@@ -188,7 +185,7 @@ function startThread(descriptors: ChildEnds, { execArgv, env, resourceLimits }: 
   const close = () => {
     if (isClosed) return;
     isClosed = true;
-    closeAll(descriptors);
+    closeDescriptors(descriptors);
   };
   try {
     const workerData: TaskThreadData = { socket, page };
@@ -201,8 +198,4 @@ function startThread(descriptors: ChildEnds, { execArgv, env, resourceLimits }: 
     close();
     throw error;
   }
-}
-
-function closeAll(descriptors: readonly number[]): void {
-  for (const descriptor of descriptors) native.closeDescriptor(descriptor);
 }

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
 import type { ResourceLimits } from 'node:worker_threads';
 import { InvalidArgumentError } from '../errors.js';
-import { checkSignal, integer, MAX_DELAY_MS, oneOf, ownOptions } from '../own-options.js';
+import { checkKnown, checkSignal, integer, MAX_DELAY_MS, oneOf, ownOptions } from '../own-options.js';
 import { checkPolicy, NO_POLICY, type RetryPolicy, type TaskPolicy } from '../task/policy.js';
 import type { RunTarget, TargetReference } from '../task/target.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
@@ -161,9 +161,9 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
   }
   const cores = availableParallelism();
   const listen = options.listen === undefined ? undefined : checkListen(options.listen);
-  // A manager that nobody could connect to must run its tasks itself.
   const kind = oneOf('kind', options.kind ?? 'process', ['process', 'thread']);
   checkKind(kind, options);
+  // A manager that nobody could connect to must run its tasks itself.
   const workers = integer('workers', options.workers ?? 2 * cores, listen === undefined ? 1 : 0, 1024);
   return {
     workers,
@@ -218,8 +218,7 @@ export function checkAddedWorker(
 ): ManagerSettings {
   oneOf('kind', kind, ['process', 'thread']);
   const options = ownOptions(given, 'the options of addWorker');
-  const unknown = Object.keys(options).find((name) => !KNOWN_OF_ADDED.includes(name));
-  if (unknown !== undefined) throw new InvalidArgumentError(`addWorker has no option '${unknown}'`);
+  checkKnown(options, KNOWN_OF_ADDED, 'addWorker');
   checkKind(kind, options);
   return {
     ...settings,

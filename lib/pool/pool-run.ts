@@ -27,6 +27,10 @@ export interface RunOptions {
 export interface Seat {
   readonly number: number;
   worker: PersistentWorker;
+  /** Makes who follows it. */
+  readonly next: () => Promise<PersistentWorker>;
+  /** That the worker was made with. */
+  readonly signal: AbortSignal | undefined;
 }
 
 export interface PoolRunOptions extends RunOptions {

@@ -1,7 +1,7 @@
 // A function over many inputs, on workers of any kind.
 
 import { InvalidArgumentError, PoolError, PoolStateError } from '../errors.js';
-import { delay, integer, oneOf, ownOptions } from '../own-options.js';
+import { checkKnown, delay, integer, oneOf, ownOptions } from '../own-options.js';
 import { PersistentWorker, type PersistentWorkerOptions } from '../worker/persistent-worker.js';
 import type { WorkerTarget } from '../worker/target.js';
 import { WorkerType } from '../worker/worker-options.js';
@@ -49,12 +49,6 @@ const KNOWN = [
 ];
 const KNOWN_OF_RUN = ['extraPendingInputs', 'workerCallback', 'enqueueFn'];
 
-/** A seat, and how its next worker is made. */
-interface OwnSeat extends Seat {
-  readonly replace: () => Promise<PersistentWorker>;
-  readonly signal: AbortSignal | undefined;
-}
-
 let made = 0;
 
 /**
@@ -70,7 +64,8 @@ export class Pool implements AsyncDisposable {
   readonly name: string;
   readonly #target: WorkerTarget;
   readonly #options: PoolOptions;
-  readonly #seats: OwnSeat[] = [];
+  readonly #closeTimeout: number;
+  readonly #seats: Seat[] = [];
   #count = 0;
   #run: PoolRun<unknown> | undefined;
   #isClosed = false;
@@ -83,7 +78,7 @@ export class Pool implements AsyncDisposable {
     if (!['function', 'string', 'object'].includes(typeof target) || target === null) {
       throw new InvalidArgumentError('a pool is made for a target: a module and an export, or a function');
     }
-    delay('closeTimeout', options.closeTimeout ?? 0);
+    this.#closeTimeout = delay('closeTimeout', options.closeTimeout ?? 5_000);
     integer('maxCrashes', options.maxCrashes ?? 1, 1, 1_000);
     integer('maxTasks', options.maxTasks ?? 1, 1, Number.MAX_SAFE_INTEGER);
     made += 1;
@@ -232,10 +227,9 @@ export class Pool implements AsyncDisposable {
   /** Every worker anew, the dead too; inputs of the last run do not count any more in their results. */
   async restartWorkers(): Promise<void> {
     this.#assertIdle();
-    const { closeTimeout = 5_000 } = this.#options;
     this.#isRestarting = true;
     try {
-      await Promise.all(this.workers.map((worker) => worker.restart({ wait: closeTimeout })));
+      await Promise.all(this.workers.map((worker) => worker.restart({ wait: this.#closeTimeout })));
     } finally {
       this.#isRestarting = false;
     }
@@ -247,7 +241,7 @@ export class Pool implements AsyncDisposable {
    * @param timeout milliseconds; `closeTimeout` unless given.
    * @throws PoolStateError (ERR_BOSUN_POOL_STATE) during a run.
    */
-  async close(timeout: number = this.#options.closeTimeout ?? 5_000): Promise<void> {
+  async close(timeout = this.#closeTimeout): Promise<void> {
     delay('timeout', timeout);
     this.#assertNotRunning();
     this.#isClosed = true;
@@ -267,8 +261,8 @@ export class Pool implements AsyncDisposable {
     return this.#run === undefined ? this.close() : this.terminate();
   }
 
-  #seat(worker: PersistentWorker, replace: OwnSeat['replace'], signal?: AbortSignal): PersistentWorker {
-    const seat: OwnSeat = { number: this.#count, worker, replace, signal };
+  #seat(worker: PersistentWorker, next: Seat['next'], signal?: AbortSignal): PersistentWorker {
+    const seat: Seat = { number: this.#count, worker, next, signal };
     this.#count += 1;
     this.#seats.push(seat);
     this.#run?.join(seat);
@@ -277,17 +271,15 @@ export class Pool implements AsyncDisposable {
 
   /** Nobody follows a worker that its own signal has ended. */
   #mayFollow(seat: Seat): boolean {
-    const own = this.#seats.find((candidate) => candidate === seat);
-    return !this.#isClosed && own?.signal?.aborted !== true;
+    return !this.#isClosed && seat.signal?.aborted !== true;
   }
 
-  async #end(worker: PersistentWorker, timeout = this.#options.closeTimeout ?? 5_000): Promise<void> {
+  async #end(worker: PersistentWorker, timeout = this.#closeTimeout): Promise<void> {
     if (!(await worker.wait(timeout))) await worker.terminate();
   }
 
   async #replace(seat: Seat): Promise<void> {
-    const own = this.#seats.find((candidate) => candidate === seat);
-    if (own !== undefined) own.worker = await own.replace();
+    seat.worker = await seat.next();
   }
 
   #assertOpen(): void {
@@ -308,9 +300,4 @@ export class Pool implements AsyncDisposable {
 function valueOf<V>(result: PoolResult<V>): V {
   if ('error' in result) throw result.error;
   return result.value;
-}
-
-function checkKnown(options: object, known: readonly string[], what: string): void {
-  const unknown = Object.keys(options).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw new InvalidArgumentError(`${what} has no option '${unknown}'`);
 }

@@ -6,6 +6,7 @@ import type { EndMessage } from '../runtime/target-loop.js';
 import { checkForeign, joinPair, splitPair } from '../wire/foreign.js';
 import { encodeFrame, FrameDecoder } from '../wire/frame.js';
 import { KEEP_ALIVE_MS, SAY, StreamLine } from '../wire/line.js';
+import { within } from '../within.js';
 import { type OpenedProcess, openProcess } from '../worker/place.js';
 import type { AllowList } from './allow-list.js';
 
@@ -207,13 +208,3 @@ export class Guest {
 }
 
 const NOTHING = new Uint8Array(0);
-
-/** Waits no longer than that. */
-async function within(milliseconds: number, event: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
-  });
-  await Promise.race([event, late]);
-  clearTimeout(timer);
-}

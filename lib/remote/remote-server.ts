@@ -4,12 +4,12 @@ import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { KeepAlive } from '../manager/keep-alive.js';
 import { checkListen, type ListenOptions } from '../manager/listen-options.js';
 import { Listener } from '../manager/listener.js';
-import { delay, integer, ownOptions } from '../own-options.js';
+import { checkKnown, delay, integer, ownOptions } from '../own-options.js';
+import { isLoopback } from '../wire/address.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
-import { isLoopback } from '../wire/loopback.js';
-import { removeToken, writeToken } from '../wire/token-file.js';
 import { AllowList } from './allow-list.js';
 import { Guest, type GuestSettings } from './guest.js';
+import { leaveToken, takeTokenAway } from './left-token.js';
 
 /** Options of a RemoteServer. */
 export interface RemoteServerOptions extends Pick<ListenOptions, 'host' | 'port' | 'tls' | 'token'> {
@@ -51,8 +51,7 @@ export class RemoteServer implements AsyncDisposable {
   /** @throws InvalidArgumentError, OutOfRangeError for bad options, and off loopback without TLS or `allowModules`. */
   constructor(given: RemoteServerOptions = {}) {
     const options = ownOptions(given, 'the options of a RemoteServer');
-    const unknown = Object.keys(options).find((key) => !KNOWN.includes(key));
-    if (unknown !== undefined) throw new InvalidArgumentError(`a RemoteServer has no option '${unknown}'`);
+    checkKnown(options, KNOWN, 'a RemoteServer');
     const { host, port, tls, token, allowModules, root = '.', maxWorkers = 64, grace = 5_000 } = options;
     const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES } = options;
     if (typeof root !== 'string') throw new InvalidArgumentError('root is the path of a folder');
@@ -97,7 +96,7 @@ export class RemoteServer implements AsyncDisposable {
     const address = this.address as ServerAddress;
     if (this.#leavesToken) {
       try {
-        writeToken(address, this.#token);
+        leaveToken(address, this.#token);
       } catch (error) {
         await this.#listener.close(0);
         throw error;
@@ -130,7 +129,7 @@ export class RemoteServer implements AsyncDisposable {
 
   async #terminate(): Promise<void> {
     const guests = [...this.#guests];
-    if (this.#leavesToken && this.address !== undefined) removeToken(this.address, this.#token);
+    if (this.#leavesToken && this.address !== undefined) takeTokenAway(this.address, this.#token);
     await Promise.all([this.#listener.close(0), ...guests.map((guest) => guest.stop())]);
     await Promise.allSettled(guests.map(({ gone }) => gone));
     this.#keepAlive.close();

@@ -1,7 +1,6 @@
 // A server in a process of its own.
 
-import type { ExitDetails } from '../errors.js';
-import { BosunError } from '../errors.js';
+import { type ExitDetails, WorkerStartError } from '../errors.js';
 import { newToken } from '../manager/listen-options.js';
 import { ownOptions } from '../own-options.js';
 import { type Line, SAY, StreamLine } from '../wire/line.js';
@@ -79,5 +78,5 @@ export async function spawnServer(options: RemoteServerOptions = {}): Promise<Re
   if (said !== undefined && 'address' in said) return new RemoteServerProcess(life, line, said);
   const { exitCode, exitSignal } = await life.kill();
   if (said !== undefined) throw line.decodeError(said.error);
-  throw new BosunError('ERR_BOSUN_WORKER_START', `the server ended with ${exitSignal ?? `exit code ${exitCode}`}`);
+  throw new WorkerStartError(`the server ended with ${exitSignal ?? `exit code ${exitCode}`}`);
 }

@@ -57,8 +57,6 @@ export interface Line {
   decodeError(bytes: Uint8Array): unknown;
   /** Resolves when the other end has taken most of what was sent. */
   drained(): Promise<void>;
-  /** Lets what was sent arrive, then hangs up. */
-  end(): Promise<void>;
   /** Hangs up. */
   destroy(): void;
 }
@@ -171,6 +169,7 @@ export class StreamLine implements Line {
     return this.#drained;
   }
 
+  /** Lets what was sent arrive, then hangs up. */
   end(): Promise<void> {
     return new Promise((resolve) => {
       if (this.#stream.destroyed) resolve();
@@ -238,10 +237,6 @@ export class PortLine implements Line {
   }
 
   drained(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  end(): Promise<void> {
     return Promise.resolve();
   }
 

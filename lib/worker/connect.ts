@@ -4,6 +4,7 @@ import { InvalidArgumentError } from '../errors.js';
 import { ownOptions } from '../own-options.js';
 import { ALL_EXPORTS } from '../runtime/target-loop.js';
 import { PersistentWorker, type PersistentWorkerOptions } from './persistent-worker.js';
+import type { TargetFunction } from './target.js';
 import type { WorkerType } from './worker-options.js';
 
 /** Where the functions run, and with what. */
@@ -13,12 +14,9 @@ export interface ConnectOptions
   readonly type?: WorkerType;
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: any function is one, and only `any` accepts them all
-type AnyFunction = (...args: any[]) => unknown;
-
 /** The functions that a module exports, each with a promise for its result. */
 export type Remote<M> = {
-  readonly [K in keyof M as M[K] extends AnyFunction ? K : never]: M[K] extends (...args: infer A) => infer R
+  readonly [K in keyof M as M[K] extends TargetFunction ? K : never]: M[K] extends (...args: infer A) => infer R
     ? (...args: A) => Promise<Awaited<R>>
     : never;
 } & AsyncDisposable;
@@ -40,8 +38,8 @@ export function connect<M extends object>(module: string | URL, given: ConnectOp
     target: { module, export: ALL_EXPORTS },
     onError: 'report',
   });
-  const methods = new Map<string, AnyFunction>();
-  const method = (name: string): AnyFunction => {
+  const methods = new Map<string, TargetFunction>();
+  const method = (name: string): TargetFunction => {
     const known = methods.get(name);
     if (known !== undefined) return known;
     const call = (...args: unknown[]) => worker.call(name, ...args);

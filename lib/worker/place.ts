@@ -2,7 +2,7 @@
 
 import { Socket } from 'node:net';
 import type { ResourceLimits } from 'node:worker_threads';
-import { native } from '../native.js';
+import { closeDescriptors, native } from '../native.js';
 import type { EntryName } from '../package-root.js';
 import type { ThreadData } from '../runtime/thread.js';
 import { type Line, PortLine, StreamLine } from '../wire/line.js';
@@ -57,11 +57,11 @@ export function openProcess({
   execArgv,
 }: ProcessOptions): OpenedProcess {
   const [parentEnd, childEnd, memory, childLifeline, parentLifeline] = native.openLink();
+  const descriptors = [childEnd, memory, childLifeline] as const;
   let life: ProcessLife;
   let flag: Int32Array;
   try {
     flag = new Int32Array(native.mapShared(memory), 0, 1);
-    const descriptors = [childEnd, memory, childLifeline] as const;
     life = new ProcessLife({
       main,
       args: isForeign ? ['--foreign'] : [],
@@ -75,7 +75,7 @@ export function openProcess({
     native.closeDescriptor(parentEnd);
     throw error;
   } finally {
-    for (const descriptor of [childEnd, memory, childLifeline]) native.closeDescriptor(descriptor);
+    closeDescriptors(descriptors);
   }
   held.add(parentLifeline);
   void life.exited.then(() => held.delete(parentLifeline));

@@ -5,15 +5,12 @@ import type { ConnectionOptions } from 'node:tls';
 import { builtin } from '../builtin.js';
 import { type ExitDetails, InvalidArgumentError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
+import { isLoopback, SERVER_PORT } from '../wire/address.js';
 import { encodeFrame, FRAME } from '../wire/frame.js';
 import { KEEP_ALIVE_MS, type Line, SAY, StreamLine } from '../wire/line.js';
-import { isLoopback } from '../wire/loopback.js';
 import { readToken } from '../wire/token-file.js';
 import type { Place } from './place.js';
 import { WorkerLife } from './worker-life.js';
-
-/** Where `bosun serve` listens unless it is told otherwise. */
-export const SERVER_PORT = 60_006;
 
 /** A server of remote workers: its address and what it wants to hear first. */
 export type RemoteHost =
@@ -23,11 +20,11 @@ export type RemoteHost =
 
 export interface RemoteOptions {
   /** `{ host, port }`, `[host, port]` or `'host:port'`; 127.0.0.1 and 60006 unless given. */
-  readonly host?: RemoteHost;
+  readonly host?: RemoteHost | undefined;
   /** The server's; on loopback the one that it has left for this user, unless given. */
-  readonly token?: string;
+  readonly token?: string | undefined;
   /** Options of `tls.connect`, for a server that has TLS. */
-  readonly tls?: ConnectionOptions;
+  readonly tls?: ConnectionOptions | undefined;
 }
 
 /** @throws InvalidArgumentError, OutOfRangeError */

@@ -3,6 +3,7 @@
 import { NotPortableError } from '../errors.js';
 import type { TravellingTarget } from '../runtime/target-loop.js';
 import { exportOf, importModule, parseTarget, type RunTarget, splitTarget } from '../task/target.js';
+import { within } from '../within.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: any function is one, and only `any` accepts them all
 export type TargetFunction = (...args: any[]) => unknown;
@@ -51,24 +52,13 @@ function callers(): string[] {
 /** A module that waits for its own worker at its top level never finishes loading. */
 const LOAD_MS = 500;
 
-/** Undefined when it does not come. */
-async function loaded(url: string): Promise<Readonly<Record<string, unknown>> | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<undefined>((resolve) => {
-    timer = setTimeout(resolve, LOAD_MS, undefined);
-  });
-  try {
-    return await Promise.race([importModule(url), late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** They are loaded, as a rule, so to import them again runs nothing. */
 async function find(target: TargetFunction, urls: readonly string[]): Promise<TravellingTarget> {
   for (const module of urls) {
     try {
-      const namespace = (await loaded(module)) ?? {};
+      const imported = Promise.resolve(importModule(module));
+      if (!(await within(LOAD_MS, imported))) continue;
+      const namespace = await imported;
       const exportName = Object.keys(namespace).find((key) => namespace[key] === target);
       if (exportName !== undefined) return { module, exportName };
     } catch {

@@ -2,6 +2,10 @@
 
 import { EventEmitter } from 'node:events';
 import type { ExitDetails } from '../errors.js';
+import { within } from '../within.js';
+
+/** What a worker says last is read for at most so long behind its end. */
+export const READ_AFTER_EXIT_MS = 200;
 
 /** `closing` from the first request to end it. */
 export type WorkerState = 'starting' | 'alive' | 'closing' | 'dead';
@@ -99,9 +103,9 @@ export abstract class WorkerLife extends EventEmitter<WorkerLifeEvents> {
     if (this.#state !== 'dead') {
       this.#state = 'closing';
       ask();
-      if (!(await this.#exitWithin(grace))) {
+      if (!(await within(grace, this.exited))) {
         this.#force('SIGTERM');
-        if (!(await this.#exitWithin(terminate))) this.#force('SIGKILL');
+        if (!(await within(terminate, this.exited))) this.#force('SIGKILL');
       }
     }
     return this.#end();
@@ -116,15 +120,5 @@ export abstract class WorkerLife extends EventEmitter<WorkerLifeEvents> {
     this.#state = 'closing';
     this.#forced = name;
     this.signal(name);
-  }
-
-  #exitWithin(milliseconds: number): Promise<boolean> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, milliseconds, false);
-      void this.exited.then(() => {
-        clearTimeout(timer);
-        resolve(true);
-      });
-    });
   }
 }

@@ -3,7 +3,8 @@
 import type { ConnectionOptions } from 'node:tls';
 import type { ResourceLimits, TransferListItem } from 'node:worker_threads';
 import { InvalidArgumentError, NotPortableError } from '../errors.js';
-import { isLoopback } from '../wire/loopback.js';
+import { checkKnown } from '../own-options.js';
+import { isLoopback } from '../wire/address.js';
 import { parseHost, type RemoteHost } from './remote-place.js';
 import type { WorkerTarget } from './target.js';
 
@@ -75,8 +76,7 @@ export function checkOptions(
   workerType: WorkerType,
   isPersistent: boolean,
 ): void {
-  const unknown = Object.keys(options).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw new InvalidArgumentError(`a worker has no option '${unknown}'`);
+  checkKnown(options, known, 'a worker');
   const { args, kwargs, name, signal, target, run, transferList } = options;
   if (args !== undefined && !Array.isArray(args)) throw new InvalidArgumentError("a worker's args are an array");
   if (kwargs !== undefined && (typeof kwargs !== 'object' || kwargs === null || Array.isArray(kwargs))) {

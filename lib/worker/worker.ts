@@ -14,10 +14,12 @@ import {
 } from '../runtime/target-loop.js';
 import { assertNotImporting } from '../task/target.js';
 import { SAY } from '../wire/line.js';
+import { within } from '../within.js';
 import { Mailbox } from './mailbox.js';
 import { type Place, processPlace, threadPlace } from './place.js';
 import { remotePlace } from './remote-place.js';
 import { remoteTarget, travellingTarget, type WorkerTarget } from './target.js';
+import { READ_AFTER_EXIT_MS } from './worker-life.js';
 import { checkOptions, WORKER_OPTIONS, type WorkerOptions, WorkerType } from './worker-options.js';
 
 /** How a Worker ended. */
@@ -48,9 +50,6 @@ const KNOWN = [...WORKER_OPTIONS, 'transferList'];
 
 const active = new Set<Worker>();
 let made = 0;
-
-/** What a thread or a process says last is read for at most so long behind its end. */
-const READ_AFTER_EXIT_MS = 200;
 
 /**
  * Runs a function in a thread or a process, from the constructor on. It is dead when the function has ended; `result` or
@@ -391,13 +390,7 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   #open(): Place {
     const { name, workerType } = this;
     const { env, execArgv, resourceLimits, host, token, tls } = this.options;
-    if (workerType === 'remote') {
-      return remotePlace({
-        ...(host !== undefined && { host }),
-        ...(token !== undefined && { token }),
-        ...(tls !== undefined && { tls }),
-      });
-    }
+    if (workerType === 'remote') return remotePlace({ host, token, tls });
     return (workerType === 'thread' ? threadPlace : processPlace)({ name, env, execArgv, resourceLimits });
   }
 
@@ -416,7 +409,6 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
         },
       ];
       place.line.send(SAY.START, message, transferList);
-      this.afterStart();
     } catch (error) {
       // Nothing has begun.
       this.#error = error as Error;
@@ -428,9 +420,6 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   protected get diesOnError(): boolean {
     return true;
   }
-
-  /** It has been told what to run. */
-  protected afterStart(): void {}
 
   #onStarted(message: StartedMessage): void {
     this.#where = message;
@@ -452,12 +441,7 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   async #watch({ life, line }: Place, ended: Promise<void>): Promise<void> {
     const { exitCode: code, exitSignal: signal } = await life.exited;
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, READ_AFTER_EXIT_MS);
-    });
-    await Promise.race([ended, late]);
-    clearTimeout(timer);
+    await within(READ_AFTER_EXIT_MS, ended);
     line.destroy();
     this.#exit = { code, signal };
     this.#isOver = true;
@@ -479,14 +463,7 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   #overWithin(timeout: number | undefined): Promise<boolean> {
     if (this.#isOver) return Promise.resolve(true);
-    if (timeout === undefined) return this.#over.then(() => true);
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, timeout, false);
-      void this.#over.then(() => {
-        clearTimeout(timer);
-        resolve(true);
-      });
-    });
+    return timeout === undefined ? this.#over.then(() => true) : within(timeout, this.#over);
   }
 }
 
