@@ -14,6 +14,7 @@
         "native/dispatch/attempts.cc",
         "native/dispatch/dispatcher.cc",
         "native/dispatch/foreign.cc",
+        "native/dispatch/forks.cc",
         "native/dispatch/receive.cc",
         "native/dispatch/turn.cc",
         "native/io/channel.cc",

@@ -28,6 +28,7 @@ export type ErrorCode =
   | 'ERR_BOSUN_QUEUE_FULL'
   | 'ERR_BOSUN_NULL_MANAGER'
   | 'ERR_BOSUN_NO_RESULT_HERE'
+  | 'ERR_BOSUN_WOULD_DEADLOCK'
   | 'ERR_BOSUN_LISTEN'
   | 'ERR_BOSUN_ADDRESS_IN_USE'
   | 'ERR_BOSUN_CONNECTION_RESET'
@@ -123,6 +124,13 @@ export class WorkerException extends BosunError {
     const { cause } = this;
     if (cause === undefined) return this.stack ?? this.message;
     return `${this.name}: ${this.message}\n${cause instanceof Error ? look(cause) : describe(cause)}`;
+  }
+}
+
+/** A task waited for one that could never run, because nothing but waiting tasks has a place at the workers. */
+export class WouldDeadlockError extends BosunError {
+  constructor(message: string) {
+    super('ERR_BOSUN_WOULD_DEADLOCK', message);
   }
 }
 

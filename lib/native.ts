@@ -25,12 +25,14 @@ export interface NativeWorkerLink {
   /**
    * Begins the next task that was not taken back, in a lane of the status page that is free: fills `head` (WORKER_HEAD) and
    * returns the length of its payload, which lies in `input`; or WORKER_NOTHING, or WORKER_LARGE.
+   *
+   * @param forkedOnly 1: only a task that another one waits for.
    */
-  begin(lane: number): number;
+  begin(lane: number, forkedOnly: 0 | 1): number;
   /** The task in the lane has ended (see DONE_STATUS); its result is that range of what `setOutput` was given last. */
   done(lane: number, status: number, start: number, end: number): void;
   /** `done`, then `begin` in the same lane. */
-  next(lane: number, status: number, start: number, end: number): number;
+  next(lane: number, status: number, start: number, end: number, forkedOnly: 0 | 1): number;
   /** `done` with other bytes, and `tag` before them unless it is WORKER_NO_TAG. Long ones are written from where they are. */
   doneBytes(lane: number, status: number, payload: Uint8Array, tag: number): void;
   setOutput(bytes: Uint8Array): void;
@@ -95,7 +97,10 @@ export interface NativeDispatcher {
   /** One record whose payload lies elsewhere. */
   submitLong(fields: Uint8Array, payload: Uint8Array): void;
   cancel(ticket: number): number;
-  settleLost(slot: number, dropped: boolean): number;
+  /** What becomes of a task that was lost, see LostOutcome in native/dispatch/dispatcher.h. */
+  judgeLost(slot: number, dropped: boolean): number;
+  /** True when its failure has a place in the inbox. @param error for a task that waits for it. */
+  settleLost(slot: number, outcome: number, error: Uint8Array): boolean;
   retry(slot: number, delayMs: number): boolean;
   /** A connection for a peer that has been let in; 0 when there are too many. */
   openForeign(worker: number): number;
@@ -166,6 +171,8 @@ export interface Native {
     maxQueue: number,
     /** Workers spin while fewer of them are busy. */
     cores: number,
+    /** For tasks, when one that waits for another keeps its own; 0: it gives it up meanwhile. */
+    places: number,
   ) => NativeDispatcher;
   readonly FrameDecoder: new (maxFrameBytes: number) => NativeFrameDecoder;
   readonly ParentGuard: new (lifeline: number) => NativeParentGuard;

@@ -61,6 +61,7 @@ const WRONG: { readonly [name in keyof ProcessManagerOptions]-?: [error: object,
   env: [INVALID, 'A=1', 5, null],
   grace: [OUT_OF_RANGE, -1, 0.5, 2 ** 31, Number.POSITIVE_INFINITY, Number.NaN, '5'],
   concurrency: [OUT_OF_RANGE, 0, 1025, 1.5, '2'],
+  yieldWhileWaiting: [INVALID, 0, 1, 'no', {}],
   timeout: [OUT_OF_RANGE, 0, -1, 0.5, 2 ** 31, Number.POSITIVE_INFINITY, '5', null],
   deadline: [OUT_OF_RANGE, 0, -1, 0.5, 2 ** 31, Number.POSITIVE_INFINITY, '5', null],
   retry: [

@@ -1,8 +1,8 @@
 // A manager whose messages the command reads.
 
 import { BosunError, WorkerStartError } from '../errors.js';
-import { ProcessManager, type RunOptions } from '../manager/process-manager.js';
-import type { TaskHandle } from '../task/manager.js';
+import { ProcessManager } from '../manager/process-manager.js';
+import type { RunOptions, TaskHandle } from '../task/manager.js';
 import type { RunTarget } from '../task/target.js';
 import type { Task } from '../task/task.js';
 

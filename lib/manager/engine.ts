@@ -79,6 +79,7 @@ export class Engine {
       grace,
       maxQueue,
       spinBelow,
+      settings.places,
     );
     if (settings.discardMessages) this.#dispatcher.discardMessages();
     this.#submissions = new Submissions(this.#dispatcher, maxFrameBytes);

@@ -1,17 +1,14 @@
 // The errors of tasks that failed, from the dispatcher's records.
 
-import { describe } from '../describe.js';
 import {
   type BosunError,
-  DeadlineError,
   type ExitDetails,
   type LossDetails,
   PoisonTaskError,
   ProtocolError,
-  TimeoutError,
-  WorkerException,
   WorkerLostError,
 } from '../errors.js';
+import { deadlineMissed, taskFailed, taskTimedOut, title, where } from '../task/failures.js';
 import { specName, type TaskSpec } from '../task/spec.js';
 import { decodeFailure } from '../wire/failure.js';
 import { decodePayload } from '../wire/payload.js';
@@ -38,30 +35,17 @@ export interface Runner {
 
 /** The error of a task that failed, timed out or came too late. */
 export function failureOf(record: DispatchRecord, name: string | undefined, pid: number | undefined): BosunError {
-  const { id: taskId, attempt: attempts, worker } = record;
+  const run = { ...record, pid };
   switch (record.kind) {
     case RECORD.DEADLINE:
-      return deadlineMissed(taskId, name ?? carriedName(record));
-    case RECORD.TIMEOUT: {
-      const taskName = name ?? carriedName(record);
-      return new TimeoutError(`${title(taskId, taskName)} ran for longer than its timeout in ${where(worker, pid)}`, {
-        taskName,
-        taskId,
-        pid,
-        attempts,
-      });
-    }
+      return deadlineMissed(record.id, name ?? carriedName(record));
+    case RECORD.TIMEOUT:
+      return taskTimedOut(run, name ?? carriedName(record));
     default: {
-      const { name: taskName, error: cause } = carriedFailure(record);
-      const message = `${title(taskId, taskName)} failed in ${where(worker, pid)}: ${describe(cause)}`;
-      return new WorkerException(message, { cause, taskName, taskId, pid, attempts });
+      const { name: taskName, error } = carriedFailure(record);
+      return taskFailed(run, taskName, error);
     }
   }
-}
-
-/** The error of a task that had not begun in time. */
-export function deadlineMissed(id: number, name: string | undefined): DeadlineError {
-  return new DeadlineError(`${title(id, name)} had not begun by its deadline: dropped`);
 }
 
 /** The error of a task whose worker died while it ran; `exits` are all of those when there were too many. */
@@ -116,12 +100,4 @@ function endOf(worker: number, pid: number | undefined, { exitCode, exitSignal, 
   const how = exitSignal === null ? `exited with code ${exitCode}` : `was ended by ${exitSignal}`;
   const why = reason === undefined ? '' : ` (${reason})`;
   return `${where(worker, pid)} ${how}${why}`;
-}
-
-function where(worker: number, pid: number | undefined): string {
-  return pid === undefined ? `worker ${worker}` : `worker ${worker} (pid ${pid})`;
-}
-
-function title(id: number, name: string | undefined): string {
-  return name === undefined ? `task ${id}` : `task ${id} '${name}'`;
 }

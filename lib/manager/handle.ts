@@ -1,8 +1,7 @@
 // What the owner of a manager holds of a scheduled task.
 
 import { AsyncResource } from 'node:async_hooks';
-import { describe } from '../describe.js';
-import { CancellationError } from '../errors.js';
+import { cancellationOf } from '../task/failures.js';
 import type { TaskHandle } from '../task/manager.js';
 import type { Task } from '../task/task.js';
 import type { Outcome, ScheduledWaiter } from './submissions.js';
@@ -54,11 +53,7 @@ export class ScheduledTask<R> extends AsyncResource implements TaskHandle<R>, Sc
 
   cancel(reason?: unknown): void {
     if (this.#outcome !== undefined) return;
-    const error =
-      reason === undefined
-        ? new CancellationError()
-        : new CancellationError(`the task was cancelled: ${describe(reason)}`, { cause: reason });
-    this.#cancel(this.#ticket, error);
+    this.#cancel(this.#ticket, cancellationOf(reason));
   }
 
   settle(outcome: Outcome): void {

@@ -2,7 +2,7 @@
 
 import { QueueFullError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
-import { deadlineMissed } from './failures.js';
+import { deadlineMissed } from '../task/failures.js';
 import type { Settlement } from './settlement.js';
 import type { CountReader } from './stats.js';
 import type { Submission, Submissions } from './submissions.js';

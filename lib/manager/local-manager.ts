@@ -1,20 +1,28 @@
 // A manager on this thread: no processes, no surprises. For tests of code that takes a Manager.
 
 import { describe } from '../describe.js';
-import { NotPortableError, TimeoutError, WorkerException, type WorkerExceptionDetails } from '../errors.js';
-import { integer, ownOptions } from '../own-options.js';
+import {
+  InvalidArgumentError,
+  NotPortableError,
+  TimeoutError,
+  WorkerException,
+  type WorkerExceptionDetails,
+} from '../errors.js';
+import { checkSignal, integer, ownOptions } from '../own-options.js';
 import { createLogger } from '../runtime/log.js';
-import { RunContext, STOP_REASON } from '../runtime/run-context.js';
+import { RunContext, type RunEnvironment, STOP_REASON } from '../runtime/run-context.js';
 import { createSession } from '../runtime/session.js';
-import { runInContext } from '../task/context.js';
-import type { Manager, TaskHandle } from '../task/manager.js';
+import { AbortSignals } from '../task/abort-signals.js';
+import { currentContext, runInContext } from '../task/context.js';
+import { deadlineMissed } from '../task/failures.js';
+import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
 import { backoffMs, CAUSE_FLAGS, checkPolicy, NO_POLICY, type RetryCause, type TaskPolicy } from '../task/policy.js';
-import { choosePriority } from '../task/target.js';
-import { Task } from '../task/task.js';
+import { RunTargets } from '../task/run-targets.js';
+import { choosePriority, type RunTarget } from '../task/target.js';
+import { Task, type TaskOptions } from '../task/task.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
-import { AbortSignals } from './abort-signals.js';
-import { deadlineMissed } from './failures.js';
 import { ScheduledTask } from './handle.js';
+import { LocalTaskManager } from './local-forks.js';
 import { MessageReader, refuseSecondReader } from './message-reader.js';
 import type { Outcome } from './submissions.js';
 
@@ -30,6 +38,8 @@ interface Entry {
   readonly handle: ScheduledTask<unknown>;
   readonly level: number;
   readonly policy: TaskPolicy;
+  /** By `run`: its failure reaches only its promise. */
+  readonly isCall: boolean;
   attempt: number;
   /** By when it must have begun. */
   readonly dueAt: number;
@@ -37,14 +47,24 @@ interface Entry {
   timer: NodeJS.Timeout | undefined;
 }
 
+/** A task that has begun. */
+interface Running {
+  readonly entry: Entry;
+  readonly context: RunContext;
+  readonly overAt: number;
+}
+
 /**
  * Runs tasks one after the other in this thread, in strict order of priority, first in first out inside a level: two
  * runs of one program do the same in the same order. The first task begins in the microtask after the call that
  * scheduled it. Tasks need not be portable: the object itself runs, not a copy of it as elsewhere. Messages are cloned as
- * they would be on their way from a process.
+ * they would be on their way from a process. A task that waits for one that it has scheduled lends its turn to that.
  */
 export class LocalManager implements Manager {
   readonly #levels: Entry[][];
+  /** What others wait for: before its level, the last one first. */
+  readonly #forked: Entry[][];
+  readonly #targets = new RunTargets();
   /** All that have not ended, by their numbers. */
   readonly #entries = new Map<number, Entry>();
   /** What those that were told to stop are to reject with. */
@@ -54,13 +74,18 @@ export class LocalManager implements Manager {
   #reader: MessageReader | undefined;
   #ids = 0;
   #working = false;
-  #running: { readonly entry: Entry; readonly context: RunContext; readonly overAt: number } | undefined;
+  /** By their numbers. */
+  readonly #running = new Map<number, Running>();
+  /** Those of them that wait for others. */
+  #suspended = 0;
+  #wake: () => void = () => {};
 
   /** @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a number of levels that is not 1 to 128. */
   constructor(options: LocalManagerOptions = {}) {
     const { priorityLevels = 2 } = ownOptions(options, 'the options of a LocalManager');
     const count = integer('priorityLevels', priorityLevels, 1, 128);
     this.#levels = Array.from({ length: count }, () => []);
+    this.#forked = Array.from({ length: count }, () => []);
   }
 
   /** Tasks that have not ended. */
@@ -73,6 +98,34 @@ export class LocalManager implements Manager {
    * asked to cannot be forced: there is one thread.
    */
   schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
+    return this.#inner?.schedule(task, priority) ?? this.#add(task, priority, false);
+  }
+
+  /** As `run` of a ProcessManager. */
+  run<R>(target: RunTarget, args: readonly unknown[] = [], options: RunOptions = {}): Promise<R> {
+    const inner = this.#inner;
+    if (inner !== undefined) return inner.run(target, args, options);
+    const task = this.#toCall<R>(target, args, options);
+    return (async () => this.#add(task, undefined, true).result)();
+  }
+
+  /** Inside one of its own tasks the manager is that task's. */
+  get #inner(): Manager | undefined {
+    const context = currentContext();
+    const isOwn = context !== undefined && this.#running.get(context.taskId)?.context === context;
+    return isOwn ? context.manager : undefined;
+  }
+
+  #toCall<R>(target: RunTarget, args: readonly unknown[], options: RunOptions): Task<R> {
+    const { module, exportName } = this.#targets.resolve(target);
+    if (!Array.isArray(args)) throw new InvalidArgumentError('args is an array of arguments');
+    const given = ownOptions(options, 'the options of run');
+    choosePriority(given.priority, undefined, this.#levels.length);
+    checkSignal(given.signal);
+    return Task.from<R>(module, exportName, args, given as TaskOptions);
+  }
+
+  #add<R>(task: Task<R>, priority: number | undefined, isCall: boolean): TaskHandle<R> {
     if (!(task instanceof Task)) throw new NotPortableError('only a Task can be scheduled');
     const level = choosePriority(priority, task.priority, this.#levels.length);
     task.signal?.throwIfAborted();
@@ -86,6 +139,7 @@ export class LocalManager implements Manager {
       handle: handle as ScheduledTask<unknown>,
       level,
       policy,
+      isCall,
       attempt: 1,
       dueAt,
       timer: undefined,
@@ -119,6 +173,7 @@ export class LocalManager implements Manager {
   }
 
   #begin(): void {
+    this.#wake();
     if (this.#working) return;
     this.#working = true;
     queueMicrotask(() => void this.#work());
@@ -126,34 +181,94 @@ export class LocalManager implements Manager {
 
   async #work(): Promise<void> {
     const { session, close } = await createSession(undefined);
-    const state = { value: undefined };
-    const stopReason = () => (this.#isOverTime() ? STOP_REASON.TIMEOUT : 0);
-    const environment = { manager: this, session, log: createLogger(false), worker: 0, state, stopReason };
-    for (let entry = this.#next(); entry !== undefined; entry = this.#next()) {
-      clearTimeout(entry.timer);
-      // A loop of short tasks lets no timer fire.
-      if (entry.attempt === 1 && entry.dueAt < performance.now()) {
-        this.#tooLate(entry);
-      } else {
-        const context = new RunContext(environment, 0, 0, entry.id, entry.attempt);
-        this.#running = {
-          entry,
-          context,
-          overAt: performance.now() + (entry.policy.timeoutMs || Number.POSITIVE_INFINITY),
-        };
-        await this.#run(entry, context);
-        this.#running = undefined;
-      }
-      this.#reader?.wake();
+    const environment = {
+      managerOf: (context: RunContext) => this.#managerOf(context),
+      suspend: (step: 1 | -1) => {
+        this.#suspended += step;
+        this.#wake();
+      },
+      session,
+      log: createLogger(false),
+      worker: 0,
+      state: { value: undefined },
+      stopReason: (id: number) => (this.#isOverTime(id) ? STOP_REASON.TIMEOUT : 0),
+    };
+    for (;;) {
+      const entry = this.#next();
+      if (entry !== undefined) void this.#start(entry, environment);
+      else if (this.#running.size > 0) await this.#change();
+      else break;
     }
     await close();
     this.#working = false;
     // Something may have been scheduled while the session was closed.
-    if (this.#levels.some((level) => level.length > 0)) this.#begin();
+    if ([...this.#levels, ...this.#forked].some((level) => level.length > 0)) this.#begin();
   }
 
-  #isOverTime(): boolean {
-    return this.#running !== undefined && performance.now() > this.#running.overAt;
+  #managerOf(context: RunContext): Manager {
+    const host = {
+      add: <R>(task: Task<R>, priority: number | undefined, isCall: boolean) => this.#add(task, priority, isCall),
+      toCall: <R>(target: RunTarget, args: readonly unknown[], options: RunOptions) =>
+        this.#toCall<R>(target, args, options),
+      promote: (id: number) => this.#promote(id),
+      sendMessage: (message: unknown) => this.sendMessage(message),
+    };
+    return new LocalTaskManager(host, context);
+  }
+
+  /** The next one that may begin: in the place of a task that waits only what others wait for. */
+  #next(): Entry | undefined {
+    const { size } = this.#running;
+    if (size > this.#suspended) return undefined;
+    for (const [level, forked] of this.#forked.entries()) {
+      const entry = forked.pop() ?? (size === 0 ? this.#levels[level]?.shift() : undefined);
+      if (entry !== undefined) return entry;
+    }
+    return undefined;
+  }
+
+  #promote(id: number): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined && this.#remove(entry)) this.#forked[entry.level]?.push(entry);
+    this.#wake();
+  }
+
+  /** True when it waited. */
+  #remove(entry: Entry): boolean {
+    for (const waiting of [this.#levels[entry.level] as Entry[], this.#forked[entry.level] as Entry[]]) {
+      const index = waiting.indexOf(entry);
+      if (index !== -1) waiting.splice(index, 1);
+      if (index !== -1) return true;
+    }
+    return false;
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  async #start(entry: Entry, environment: RunEnvironment): Promise<void> {
+    clearTimeout(entry.timer);
+    // A loop of short tasks lets no timer fire.
+    if (entry.attempt === 1 && entry.dueAt < performance.now()) {
+      this.#tooLate(entry);
+    } else {
+      const { id, policy } = entry;
+      const context = new RunContext(environment, id, 0, id, entry.attempt);
+      const overAt = performance.now() + (policy.timeoutMs || Number.POSITIVE_INFINITY);
+      this.#running.set(id, { entry, context, overAt });
+      await this.#run(entry, context);
+      this.#running.delete(id);
+    }
+    this.#reader?.wake();
+    this.#wake();
+  }
+
+  #isOverTime(id: number): boolean {
+    const running = this.#running.get(id);
+    return running !== undefined && performance.now() > running.overAt;
   }
 
   async #run(entry: Entry, context: RunContext): Promise<void> {
@@ -166,7 +281,8 @@ export class LocalManager implements Manager {
       outcome = { error };
     }
     clearTimeout(entry.timer);
-    if (this.#isOverTime()) context.stop(STOP_REASON.TIMEOUT);
+    context.end();
+    if (this.#isOverTime(entry.id)) context.stop(STOP_REASON.TIMEOUT);
     // The request to stop decided how it ends, as it does in a worker; one to cancel comes before one for the time.
     if (this.#reasons.has(entry.id)) this.#settle(entry, { error: this.#reasons.get(entry.id) });
     else if (context.stopped !== undefined) this.#failOrRetry(entry, 'timeout', () => this.#reportTimeout(entry));
@@ -192,7 +308,7 @@ export class LocalManager implements Manager {
 
   #tooLate(entry: Entry): void {
     const error = deadlineMissed(entry.id, entry.handle.task.name);
-    this.#inbox.push(error);
+    if (!entry.isCall) this.#inbox.push(error);
     this.#drop(entry.id, error);
   }
 
@@ -208,33 +324,28 @@ export class LocalManager implements Manager {
     const { name } = entry.handle.task;
     const message = `task ${entry.id} '${name}' failed: ${describe(cause)}`;
     const error = new WorkerException(message, { cause, ...details(entry) });
-    this.#inbox.push(error);
+    if (!entry.isCall) this.#inbox.push(error);
     return error;
   }
 
   #reportTimeout(entry: Entry): TimeoutError {
     const { name } = entry.handle.task;
     const error = new TimeoutError(`task ${entry.id} '${name}' ran for longer than its timeout`, details(entry));
-    this.#inbox.push(error);
+    if (!entry.isCall) this.#inbox.push(error);
     return error;
-  }
-
-  #next(): Entry | undefined {
-    return this.#levels.find((level) => level.length > 0)?.shift();
   }
 
   #drop(id: number, error: unknown): void {
     const entry = this.#entries.get(id);
     if (entry === undefined) return;
-    if (this.#running?.entry === entry) {
+    const running = this.#running.get(id);
+    if (running !== undefined) {
       // The first reason is the one.
       if (!this.#reasons.has(id)) this.#reasons.set(id, error);
-      this.#running.context.stop();
+      running.context.stop();
       return;
     }
-    const waiting = this.#levels[entry.level] as Entry[];
-    const index = waiting.indexOf(entry);
-    if (index !== -1) waiting.splice(index, 1);
+    this.#remove(entry);
     this.#settle(entry, { error });
     this.#reader?.wake();
   }

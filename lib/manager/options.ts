@@ -6,10 +6,10 @@ import type { ResourceLimits } from 'node:worker_threads';
 import { InvalidArgumentError } from '../errors.js';
 import { checkKnown, checkSignal, integer, MAX_DELAY_MS, oneOf, ownOptions } from '../own-options.js';
 import { checkPolicy, NO_POLICY, type RetryPolicy, type TaskPolicy } from '../task/policy.js';
+import { RunTargets } from '../task/run-targets.js';
 import type { RunTarget, TargetReference } from '../task/target.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
 import { checkListen, type ListenOptions, type ListenSettings } from './listen-options.js';
-import { RunTargets } from './run-target.js';
 
 /** Options of a ProcessManager. Times are milliseconds, sizes are bytes. */
 export interface ProcessManagerOptions {
@@ -61,6 +61,12 @@ export interface ProcessManagerOptions {
    * thread, and what one of them loses, as its process, all of them lose.
    */
   readonly concurrency?: number;
+  /**
+   * True unless given: a task that waits for one that it has scheduled lends its place at the worker to that, and to others
+   * that are waited for. False: a worker keeps to `concurrency` tasks, and a wait that would leave no place at all is a
+   * WouldDeadlockError.
+   */
+  readonly yieldWhileWaiting?: boolean;
   /** Milliseconds that a run may take, for tasks that say nothing themselves; no limit unless given. */
   readonly timeout?: number;
   /** Milliseconds by which a task must have begun, likewise. */
@@ -111,6 +117,8 @@ export interface ManagerSettings {
   readonly resourceLimits: ResourceLimits | undefined;
   readonly grace: number;
   readonly concurrency: number;
+  /** For tasks, when one that waits for another keeps its own; 0 when it does not. */
+  readonly places: number;
   readonly policy: TaskPolicy;
   readonly maxQueue: number;
   readonly waitsWhenFull: boolean;
@@ -138,6 +146,7 @@ const KNOWN = new Set<string>([
   'env',
   'grace',
   'concurrency',
+  'yieldWhileWaiting',
   'timeout',
   'deadline',
   'retry',
@@ -165,6 +174,7 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
   checkKind(kind, options);
   // A manager that nobody could connect to must run its tasks itself.
   const workers = integer('workers', options.workers ?? 2 * cores, listen === undefined ? 1 : 0, 1024);
+  const concurrency = integer('concurrency', options.concurrency ?? 1, 1, 1024);
   return {
     workers,
     minWorkers: integer('minWorkers', options.minWorkers ?? Math.min(workers, cores), 0, workers),
@@ -188,7 +198,8 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
     resourceLimits: options.resourceLimits,
     env: options.env === undefined ? undefined : { ...ofType('env', options.env, 'object') },
     grace: integer('grace', options.grace ?? 5_000, 0, MAX_DELAY_MS),
-    concurrency: integer('concurrency', options.concurrency ?? 1, 1, 1024),
+    concurrency,
+    places: ofType('yieldWhileWaiting', options.yieldWhileWaiting ?? true, 'boolean') ? 0 : workers * concurrency,
     policy: checkPolicy(options, NO_POLICY),
     maxQueue: orInfinity('maxQueue', options.maxQueue ?? Number.POSITIVE_INFINITY, 1),
     waitsWhenFull: oneOf('whenFull', options.whenFull ?? 'throw', ['throw', 'wait']) === 'wait',

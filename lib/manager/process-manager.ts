@@ -5,8 +5,9 @@ import { InvalidArgumentError } from '../errors.js';
 import { checkSignal, delay, oneOf, ownOptions } from '../own-options.js';
 import { Proxy } from '../runtime/proxy.js';
 import type { WorkerId } from '../task/context.js';
-import type { Manager, TaskHandle } from '../task/manager.js';
-import { checkPolicy, type LimitOptions } from '../task/policy.js';
+import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
+import { checkPolicy } from '../task/policy.js';
+import { RunTargets } from '../task/run-targets.js';
 import { specName, type TaskSpec, toSpec } from '../task/spec.js';
 import type { RunTarget } from '../task/target.js';
 import { choosePriority } from '../task/target.js';
@@ -25,18 +26,9 @@ import {
   type ProcessManagerOptions,
 } from './options.js';
 import { Prefixes } from './prefixes.js';
-import { RunTargets } from './run-target.js';
 import type { ManagerStats } from './stats.js';
 import { FLAG_INBOX_ERRORS } from './submissions.js';
 import type { WorkerInfo } from './worker-set.js';
-
-/** Options of one call of `run`; what is not given is the manager's. */
-export interface RunOptions extends LimitOptions {
-  /** 0 is the most urgent. */
-  readonly priority?: number | undefined;
-  /** Cancels the task; the promise rejects with the signal's reason. */
-  readonly signal?: AbortSignal | undefined;
-}
 
 // On no prototype, as all options that are read.
 const NO_OPTIONS: RunOptions = Object.freeze(Object.create(null));

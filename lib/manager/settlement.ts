@@ -10,9 +10,10 @@ import {
   WorkerException,
 } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
+import { AbortSignals } from '../task/abort-signals.js';
 import { backoffMs } from '../task/policy.js';
+import { encodeLoss } from '../wire/loss.js';
 import { decodePayload } from '../wire/payload.js';
-import { AbortSignals } from './abort-signals.js';
 import { announce, isAnnounced } from './announce.js';
 import type { ProcessManagerEvents } from './events.js';
 import { carriedName, failureOf, type LostTask, lossOf, type Runner } from './failures.js';
@@ -35,6 +36,8 @@ export interface SettlementParts {
   /** Cancels one task. */
   cancel(ticket: number, error: unknown): void;
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** As in native/dispatch/dispatcher.h. */
 const LOST = { UNKNOWN: 0, FAILED: 1, CANCELLED: 2, TIMED_OUT: 3, RETRY: 4, POISON: 5 } as const;
@@ -136,16 +139,21 @@ export class Settlement {
     const { exitCode, exitSignal } = loss;
     const exits = [...(this.#exits.get(task.id) ?? []), { exitCode, exitSignal }];
     // First: a listener or a promise that learns of the end may look at the counts, or use the ticket again.
-    const outcome = dispatcher.settleLost(task.slot, this.#parts.dropReason() !== undefined);
+    const outcome = dispatcher.judgeLost(task.slot, this.#parts.dropReason() !== undefined);
     const ended = { ...task, worker: runner.worker, runUs: 0 };
+    const isPoison = outcome === LOST.POISON;
+    const error =
+      outcome === LOST.FAILED || isPoison ? lossOf(task, runner, loss, isPoison ? exits : undefined) : undefined;
+    // The owner's own have a waiter here.
+    const told = error === undefined || task.ticket !== NO_TICKET ? NOTHING : encodeLoss(error);
+    const isInInbox = dispatcher.settleLost(task.slot, outcome, told);
     if (outcome === LOST.RETRY) {
       this.#exits.set(task.id, exits);
       // Nothing is said of the end of a task that another task scheduled, unless somebody listens.
       for (const id of this.#exits.keys()) if (this.#exits.size > MAX_EXITS) this.#exits.delete(id);
       this.#again(ended, task.slot, task.name, () => lossOf(task, runner, loss));
-    } else if (outcome === LOST.FAILED || outcome === LOST.POISON) {
-      const error = lossOf(task, runner, loss, outcome === LOST.POISON ? exits : undefined);
-      if (task.ticket === NO_TICKET) {
+    } else if (error !== undefined) {
+      if (task.ticket === NO_TICKET && isInInbox) {
         inbox.know(task.id, error);
         this.#unseen ??= error;
       }

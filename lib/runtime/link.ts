@@ -9,6 +9,7 @@ import {
   DEFAULT_MAX_FRAME_BYTES,
   FRAME,
   HEADER_BYTES,
+  RESULT_FIELDS,
   SCHEDULE_FIELDS,
   TASK_FIELDS,
 } from '../wire/frame.js';
@@ -29,6 +30,18 @@ const LONG_BYTES = 64 * 1024;
 
 const NOTHING = new Uint8Array(0);
 
+/** How a task ended that a task here has scheduled. Its payload is `bytes` from `start` to `end`, and may be kept. */
+export interface ForkResult {
+  readonly number: number;
+  readonly worker: number;
+  readonly attempt: number;
+  /** See RESULT_STATUS. */
+  readonly status: number;
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+}
+
 interface Receipt {
   readonly number: number;
   readonly resolve: () => void;
@@ -43,6 +56,7 @@ export class Link {
   readonly #native: NativeWorkerLink;
   readonly #hello = new Uint8Array(8);
   readonly #schedule = new Uint8Array(SCHEDULE_FIELDS);
+  readonly #number = new Uint8Array(4);
   /** Where the native side looks for short results. */
   #output: Uint8Array | undefined;
   #close: CloseRequest | undefined;
@@ -58,6 +72,8 @@ export class Link {
   onTasks: () => void = () => {};
   /** Called with the sequence number of a task that is to stop, and why (see STOP_REASON). */
   onCancel: (sequence: number, reason: number) => void = () => {};
+  /** Called with the results of tasks that were scheduled from here. */
+  onResult: (result: ForkResult) => void = () => {};
   /** Called once, as soon as the manager asks this worker to finish or is gone. */
   onClose: (request: CloseRequest) => void = () => {};
   /** Called with the manager's hello. */
@@ -72,9 +88,13 @@ export class Link {
     return this.#close;
   }
 
-  /** Begins the next task: the length of its payload, WORKER_NOTHING or WORKER_LARGE. */
-  begin(lane: number): number {
-    return this.#native.begin(lane);
+  /**
+   * Begins the next task: the length of its payload, WORKER_NOTHING or WORKER_LARGE.
+   *
+   * @param forkedOnly only one that another task waits for.
+   */
+  begin(lane: number, forkedOnly: boolean): number {
+    return this.#native.begin(lane, forkedOnly ? 1 : 0);
   }
 
   /** The task in this lane has ended. */
@@ -85,10 +105,12 @@ export class Link {
   }
 
   /** `done`, then `begin` in the same lane. */
-  next(lane: number, status: number, payload: ByteRange): number {
-    if (this.#isOutput(status, payload)) return this.#native.next(lane, status, payload.start, payload.end);
+  next(lane: number, status: number, payload: ByteRange, forkedOnly: boolean): number {
+    if (this.#isOutput(status, payload)) {
+      return this.#native.next(lane, status, payload.start, payload.end, forkedOnly ? 1 : 0);
+    }
     this.done(lane, status, payload);
-    return this.#native.begin(lane);
+    return this.begin(lane, forkedOnly);
   }
 
   /** `done` with a Buffer as the result, which is not copied if the system takes it at once. */
@@ -132,8 +154,19 @@ export class Link {
     this.flush();
   }
 
-  /** @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) */
-  schedule(level: number, number: number, policy: TaskPolicy, payload: Uint8Array): void {
+  /**
+   * @param flags beside those of the policy, see native/dispatch/slab.h and SCHEDULE_AWAITED.
+   * @param parent the sequence number of the task that schedules it; 0 when none does.
+   * @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE)
+   */
+  schedule(
+    level: number,
+    number: number,
+    policy: TaskPolicy,
+    flags: number,
+    parent: number,
+    payload: Uint8Array,
+  ): void {
     checkFrameSize('the task', TASK_FIELDS + payload.byteLength, this.maxFrameBytes);
     const fields = this.#schedule;
     putU32(fields, 0, number);
@@ -142,8 +175,16 @@ export class Link {
     fields[12] = policy.maxRetries;
     fields[13] = policy.maxRetries >>> 8;
     fields[14] = policy.maxCrashes;
-    fields[15] = policy.flags;
+    fields[15] = policy.flags | flags;
+    putU32(fields, 16, parent);
     this.#native.send(FRAME.SCHEDULE + level, fields, payload);
+    this.#queueFlush();
+  }
+
+  /** Of a task that was scheduled here: FRAME.AWAIT asks for its result, FRAME.CANCEL cancels it. */
+  sendNumber(type: number, number: number): void {
+    putU32(this.#number, 0, number);
+    this.#native.send(type, this.#number, NOTHING);
     this.#queueFlush();
   }
 
@@ -216,6 +257,17 @@ export class Link {
         break;
       case FRAME.CANCEL:
         this.onCancel(getU32(bytes, start), bytes[start + 4] as number);
+        break;
+      case FRAME.RESULT:
+        this.onResult({
+          number: getU32(bytes, start),
+          worker: getU32(bytes, start + 4),
+          attempt: (bytes[start + 8] as number) | ((bytes[start + 9] as number) << 8),
+          status: bytes[start + 10] as number,
+          bytes,
+          start: start + RESULT_FIELDS,
+          end,
+        });
         break;
       case FRAME.CLOSE:
         this.#requestClose(new CloseRequest(bytes[start] === 1));

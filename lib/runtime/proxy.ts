@@ -9,10 +9,10 @@ import { ConnectionResetError, DataCloneError, InvalidArgumentError, ProtocolErr
 import { integer, ownOptions } from '../own-options.js';
 import type { TaskContext } from '../task/context.js';
 import { encodeSpec } from '../task/encode.js';
-import { CloseRequest, type Manager, type TaskHandle } from '../task/manager.js';
-import { ScheduledElsewhere } from '../task/scheduled-elsewhere.js';
+import { CloseRequest, type Manager, type RunOptions, type TaskHandle } from '../task/manager.js';
+import { refuseResult, ScheduledElsewhere } from '../task/scheduled-elsewhere.js';
 import { revive, specName, type TaskSpec, toSpec } from '../task/spec.js';
-import { choosePriority } from '../task/target.js';
+import { choosePriority, type RunTarget } from '../task/target.js';
 import { Task } from '../task/task.js';
 import { checkForeign } from '../wire/foreign.js';
 import { FRAME, type Frame } from '../wire/frame.js';
@@ -116,6 +116,11 @@ export class Proxy implements Manager, AsyncDisposable {
     // Whoever calls next meets the same dead stream.
     accepted.catch(() => {});
     return new ScheduledElsewhere(this.#scheduled, task);
+  }
+
+  /** The dialogue has no results: schedule the task, and let it send a message. @throws BosunError ERR_BOSUN_NO_RESULT_HERE */
+  run<R>(_target: RunTarget, _args?: readonly unknown[], _options?: RunOptions): Promise<R> {
+    refuseResult();
   }
 
   /**

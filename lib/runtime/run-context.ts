@@ -4,9 +4,18 @@ import { CancellationError, TimeoutError, WorkerTerminatedError } from '../error
 import type { Logger, Session, TaskContext } from '../task/context.js';
 import type { Manager } from '../task/manager.js';
 
+/** Something that a task waits for. */
+export interface Wait {
+  /** The task was told to stop, and waits no longer. */
+  stop(reason: Error): void;
+}
+
 /** What all runs of a worker share. */
 export interface RunEnvironment {
-  readonly manager: Manager;
+  /** `ctx.manager`. */
+  managerOf(context: RunContext): Manager;
+  /** One task more, or one fewer, waits for others. @throws WouldDeadlockError when too many do. */
+  suspend(step: 1 | -1): void;
   readonly session: Session;
   readonly log: Logger;
   readonly worker: number;
@@ -38,6 +47,9 @@ export class RunContext implements TaskContext {
   readonly #environment: RunEnvironment;
   readonly #sequence: number;
   readonly #lane: number;
+  #manager: Manager | undefined;
+  #waits: Set<Wait> | undefined;
+  #isOver = false;
   #controller: AbortController | undefined;
   #stopReason: Error | undefined;
 
@@ -51,7 +63,13 @@ export class RunContext implements TaskContext {
   }
 
   get manager(): Manager {
-    return this.#environment.manager;
+    this.#manager ??= this.#environment.managerOf(this);
+    return this.#manager;
+  }
+
+  /** While it runs; 0 afterwards. */
+  get sequence(): number {
+    return this.#isOver ? 0 : this.#sequence;
   }
 
   get session(): Session {
@@ -100,6 +118,33 @@ export class RunContext implements TaskContext {
     if (this.#stopReason !== undefined) return;
     this.#stopReason = errorOf(reason);
     this.#controller?.abort(this.#stopReason);
+    const waits = [...(this.#waits ?? [])];
+    this.#endWaits();
+    for (const wait of waits) wait.stop(this.#stopReason);
+  }
+
+  /** The task has ended; what it waits for it waits for no longer. */
+  end(): void {
+    this.#isOver = true;
+    if (this.#waits !== undefined) this.#endWaits();
+  }
+
+  /** To be ended, unless the task is told to stop before. One that has ended waits for nothing. */
+  beginWait(wait: Wait): void {
+    if (this.#isOver) return;
+    this.#waits ??= new Set();
+    if (this.#waits.size === 0) this.#environment.suspend(1);
+    this.#waits.add(wait);
+  }
+
+  endWait(wait: Wait): void {
+    if (this.#waits?.delete(wait) && this.#waits.size === 0) this.#environment.suspend(-1);
+  }
+
+  #endWaits(): void {
+    if (this.#waits === undefined || this.#waits.size === 0) return;
+    this.#waits.clear();
+    this.#environment.suspend(-1);
   }
 
   /** Every task of the worker is to stop. */

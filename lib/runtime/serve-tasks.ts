@@ -3,11 +3,13 @@
 import { encodeFailure } from '../wire/failure.js';
 import { decodePayload } from '../wire/payload.js';
 import type { WorkerConfiguration } from './configuration.js';
+import { Forks } from './forks.js';
 import type { Link } from './link.js';
 import { createLogger, redirectConsole } from './log.js';
+import type { RunContext } from './run-context.js';
 import { createSession } from './session.js';
 import { TaskLoop } from './task-loop.js';
-import { WorkerManager } from './worker-manager.js';
+import { TaskManager } from './task-manager.js';
 
 /** Ends when the manager asks the worker to close, behind the tasks that run then; all that was said is written or on its way. */
 export async function serveTasks(link: Link): Promise<void> {
@@ -24,8 +26,9 @@ export async function serveTasks(link: Link): Promise<void> {
     process.exitCode = 1;
   });
   if (owned === undefined) return;
+  const forks = new Forks(link, configuration.worker);
   const environment = {
-    manager: new WorkerManager(link, configuration),
+    managerOf: (context: RunContext) => new TaskManager(forks, context, configuration),
     session: owned.session,
     log,
     worker: configuration.worker,

@@ -143,8 +143,10 @@ export class TargetLoop {
       const target = await load(given);
       if (this.#isStopped) return { error: new WorkerTerminatedError() };
       const owned = await createSession(undefined);
+      const manager = new NullManager();
       const environment = {
-        manager: new NullManager(),
+        managerOf: () => manager,
+        suspend: () => {},
         session: owned.session,
         log: createLogger(false),
         worker: 0,

@@ -1,7 +1,7 @@
 // Runs the tasks that arrive at a worker, as many at once as it may, until it is to close.
 
 import { describe } from '../describe.js';
-import { FrameTooLargeError, ResultCloneError } from '../errors.js';
+import { FrameTooLargeError, ResultCloneError, WouldDeadlockError } from '../errors.js';
 import { WORKER_HEAD, WORKER_LARGE, WORKER_NOTHING } from '../native.js';
 import { callInContext, runInContext } from '../task/context.js';
 import { checkSpec, makeTask, revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
@@ -19,6 +19,9 @@ const MAX_CUT_CHARS = 100;
 /** What `#start` returns instead of a status: the task goes on by itself. */
 const PENDING = -1;
 
+/** As in native/process/status_page.h. */
+const MAX_LANES = 2048;
+
 const NOTHING = rangeOf(new Uint8Array(0));
 
 /** A task that waits for something. */
@@ -33,8 +36,14 @@ export class TaskLoop {
   readonly #link: Link;
   readonly #environment: RunEnvironment;
   readonly #targets: KnownTargets;
-  /** Places for tasks to run in. */
-  readonly #freeLanes: number[];
+  readonly #concurrency: number;
+  /** Of the status page, that were in use and are free. */
+  readonly #freeLanes: number[] = [];
+  #lanes = 0;
+  /** Tasks that have begun and not ended. */
+  #begun = 0;
+  /** Those of them that wait for others, and so have lent their places to those. */
+  #suspended = 0;
   /** By their sequence numbers. Those that never wait for anything are over before anybody could ask for them. */
   readonly #waiting = new Map<number, Run>();
   /** Of the task that is being started or has just ended. */
@@ -45,12 +54,15 @@ export class TaskLoop {
   #isRaw = false;
   #finished: () => void = () => {};
 
-  /** @param concurrency how many tasks may run at once. */
-  constructor(link: Link, environment: RunEnvironment, concurrency: number) {
+  /** @param concurrency how many tasks may run at once, without those that wait for others. */
+  constructor(link: Link, environment: Omit<RunEnvironment, 'suspend'>, concurrency: number) {
     this.#link = link;
-    this.#environment = environment;
+    this.#environment = {
+      ...environment,
+      suspend: (step) => this.#suspend(step),
+    };
     this.#targets = new KnownTargets(link);
-    this.#freeLanes = Array.from({ length: concurrency }, (_, i) => concurrency - 1 - i);
+    this.#concurrency = concurrency;
     // The manager asks for those that were begun here, or takes them back; the answer of one that is over was on its way.
     link.onCancel = (sequence, reason) => this.#waiting.get(sequence)?.context.stop(reason);
     link.onClose = (request) => {
@@ -70,21 +82,31 @@ export class TaskLoop {
 
   /** Begins what there is while there are lanes; what never waits for anything costs no turn of the event loop. */
   #beginAll(): void {
-    for (;;) {
-      const lane = this.#freeLanes.pop();
-      // What is held back is flushed before the event loop sleeps.
-      if (lane === undefined) return;
-      let length = this.#link.begin(lane);
+    // What is held back is flushed before the event loop sleeps.
+    while (this.#begun - this.#suspended < this.#concurrency) {
+      const lane = this.#freeLanes.pop() ?? this.#lanes++;
+      let length = this.#link.begin(lane, this.#begun >= this.#concurrency);
+      this.#begun += 1;
       while (length !== WORKER_NOTHING) {
         const status = this.#start(lane, length);
         if (status === PENDING) break;
         length = this.#endAndBegin(lane, status);
       }
       if (length !== WORKER_NOTHING) continue;
+      this.#begun -= 1;
       this.#freeLanes.push(lane);
       this.#rest();
       return;
     }
+  }
+
+  #suspend(step: 1 | -1): void {
+    if (step === 1 && this.#suspended + this.#concurrency >= MAX_LANES) {
+      throw new WouldDeadlockError(
+        `${this.#suspended} tasks of this worker wait for others, and no more can: schedule less deeply`,
+      );
+    }
+    this.#suspended += step;
   }
 
   #rest(): void {
@@ -118,10 +140,14 @@ export class TaskLoop {
           ? runInContext(context, () => makeTask(known.exported, known.name, details as object).run(context))
           : callInContext(context, known.exported, details as unknown[]);
       }
-      if (!isThenable(outcome)) return this.#succeed(outcome);
+      if (!isThenable(outcome)) {
+        context.end();
+        return this.#succeed(outcome);
+      }
       this.#await({ sequence, lane, context, name: this.#name }, outcome, this.#experience);
       return PENDING;
     } catch (error) {
+      context.end();
       return this.#fail(context, error);
     }
   }
@@ -164,6 +190,8 @@ export class TaskLoop {
     this.#waiting.set(run.sequence, run);
     const settle = (end: () => number): void => {
       this.#waiting.delete(run.sequence);
+      run.context.end();
+      this.#begun -= 1;
       this.#name = run.name;
       this.#experience = experience;
       this.#end(run.lane, end());
@@ -223,9 +251,10 @@ export class TaskLoop {
   #endAndBegin(lane: number, status: number): number {
     if (this.#isRaw) {
       this.#end(lane, status);
-      return this.#link.begin(lane);
+      return this.#link.begin(lane, this.#begun > this.#concurrency);
     }
-    const length = this.#link.next(lane, status, this.#result as ByteRange);
+    // The one that has ended is among them still.
+    const length = this.#link.next(lane, status, this.#result as ByteRange, this.#begun > this.#concurrency);
     this.#learn();
     return length;
   }

@@ -1,6 +1,16 @@
 // What runs tasks, as tasks and their creators see it.
 
+import type { LimitOptions } from './policy.js';
+import type { RunTarget } from './target.js';
 import type { Task } from './task.js';
+
+/** Options of one call of `run`; what is not given is the manager's. */
+export interface RunOptions extends LimitOptions {
+  /** 0 is the most urgent. */
+  readonly priority?: number | undefined;
+  /** Cancels the task; the promise rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** What `schedule` gives back. */
 export interface TaskHandle<R = unknown> {
@@ -8,10 +18,14 @@ export interface TaskHandle<R = unknown> {
   readonly task: Task<R>;
   /**
    * The value that `run` returned. Rejects with a WorkerException, a WorkerLostError or a CancellationError; it is never
-   * an unhandled rejection by itself.
+   * an unhandled rejection by itself. Inside a task, ask for it before that task ends: until somebody asks, the manager keeps
+   * it for so long.
    */
   readonly result: Promise<R>;
-  /** Drops the task if it waits, aborts `ctx.signal` if it runs, does nothing if it has ended. */
+  /**
+   * Drops the task if it waits, aborts `ctx.signal` if it runs, does nothing if it has ended. Inside a task it reaches
+   * those that this task has scheduled, while it runs.
+   */
   cancel(reason?: unknown): void;
 }
 
@@ -24,6 +38,14 @@ export interface Manager {
    * @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a level that the manager does not have.
    */
   schedule<R>(task: Task<R>, priority?: number): TaskHandle<R>;
+  /**
+   * Calls an exported function, sooner or later, somewhere. Its failure reaches only this promise. A task that waits for it
+   * lends its place at the worker meanwhile, so that any depth of tasks that wait for tasks can be worked off, also by one
+   * worker; if it is told to stop, what it waits for is cancelled, and the promise rejects with the reason.
+   *
+   * @throws InvalidArgumentError, OutOfRangeError at the call; all else rejects.
+   */
+  run<R>(target: RunTarget, args?: readonly unknown[], options?: RunOptions): Promise<R>;
   /** Puts a message into the inbox that `messages()` reads; await it to be slowed down to the reader's pace. */
   sendMessage(message: unknown): Promise<void> | void;
 }

@@ -4,7 +4,7 @@ import { BosunError } from '../errors.js';
 import type { TaskHandle } from './manager.js';
 import type { Task } from './task.js';
 
-/** What `schedule` gives inside a worker: the owner of the manager has the result, through the inbox. */
+/** What a Proxy gives: the owner of the manager has the result, through the inbox. */
 export class ScheduledElsewhere<R> implements TaskHandle<R> {
   readonly id: number;
   readonly task: Task<R>;
@@ -15,13 +15,21 @@ export class ScheduledElsewhere<R> implements TaskHandle<R> {
   }
 
   get result(): Promise<R> {
-    throw new BosunError(
-      'ERR_BOSUN_NO_RESULT_HERE',
-      'this version gives results only to the owner of the manager: let the scheduled task send a message',
-    );
+    return refuseResult();
   }
 
   cancel(): void {
-    throw new BosunError('ERR_BOSUN_NO_RESULT_HERE', 'this version cancels tasks only from the owner of the manager');
+    throw new BosunError(
+      'ERR_BOSUN_NO_RESULT_HERE',
+      'the reference dialogue cannot cancel: the owner of the manager can',
+    );
   }
+}
+
+/** @throws BosunError ERR_BOSUN_NO_RESULT_HERE */
+export function refuseResult(): never {
+  throw new BosunError(
+    'ERR_BOSUN_NO_RESULT_HERE',
+    'the reference dialogue has no results: let the scheduled task send a message',
+  );
 }

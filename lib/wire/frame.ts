@@ -20,8 +20,12 @@ export const FRAME = {
   SCHEDULED: 0x73,
   /** Manager to worker: messages accepted so far. */
   ACCEPTED: 0x6b,
-  /** Manager to worker: stop this task. */
+  /** Manager to worker: stop this task. Worker to manager: one that it has scheduled. */
   CANCEL: 0x78,
+  /** Worker to manager: the result of a task that it has scheduled is wanted. */
+  AWAIT: 0x77,
+  /** Manager to worker: how that task ended. */
+  RESULT: 0x72,
   /** Manager to worker: finish. */
   CLOSE: 0x63,
   /** Worker to manager: it could not be set up. */
@@ -39,10 +43,26 @@ export const DEFAULT_MAX_FRAME_BYTES = 256 * 1024 * 1024;
 /** The fixed fields at the beginning of bodies between a manager and its own workers, see native/frame/frame.h. */
 export const TASK_FIELDS = 16;
 export const DONE_FIELDS = 9;
-export const SCHEDULE_FIELDS = 16;
+export const SCHEDULE_FIELDS = 20;
+export const RESULT_FIELDS = 12;
+
+/** How a scheduled task ended. */
+export const RESULT_STATUS = {
+  VALUE: 0,
+  ERROR: 1,
+  CANCELLED: 2,
+  LOST: 3,
+  TIMEOUT: 4,
+  DEADLINE: 5,
+  DEADLOCK: 6,
+  UNKNOWN: 7,
+} as const;
 
 /** A flag of a task's frame: its bytes come from a listening socket. */
 export const TASK_FOREIGN = 1;
+
+/** A flag of a frame that schedules a task, beside those of its policy: the task that says so waits for its result. */
+export const SCHEDULE_AWAITED = 2;
 
 /** @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) before anything of `what` is sent. */
 export function checkFrameSize(what: string, bytes: number, maxFrameBytes: number): void {

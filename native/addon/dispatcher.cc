@@ -25,6 +25,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                            InstanceMethod<&DispatcherWrap::Submit>("submit"),
                            InstanceMethod<&DispatcherWrap::SubmitLong>("submitLong"),
                            InstanceMethod<&DispatcherWrap::Cancel>("cancel"),
+                           InstanceMethod<&DispatcherWrap::JudgeLost>("judgeLost"),
                            InstanceMethod<&DispatcherWrap::SettleLost>("settleLost"),
                            InstanceMethod<&DispatcherWrap::Retry>("retry"),
                            InstanceMethod<&DispatcherWrap::Open>("open"),
@@ -54,8 +55,8 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                        });
   }
 
-  // new Dispatcher(wake, direct, levels, maxFrameBytes, prefetch, inboxMark, concurrency, graceMs, maxQueue, cores):
-  // wake() is called when there is something to read, or time for a turn; direct: see io/driver.h.
+  // new Dispatcher(wake, direct, levels, maxFrameBytes, prefetch, inboxMark, concurrency, graceMs, maxQueue, cores,
+  // places): wake() is called when there is something to read, or time for a turn; direct: see io/driver.h.
   explicit DispatcherWrap(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<DispatcherWrap>(info),
         env_(info.Env()),
@@ -90,6 +91,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     const double max_queue = NumberAt(info, 8, -1);
     if (max_queue >= 0 && max_queue < 1e15) options.max_queue = static_cast<std::uint64_t>(max_queue);
     options.cores = U32At(info, 9);
+    options.places = U32At(info, 10);
     return options;
   }
 
@@ -199,10 +201,18 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     return Napi::Number::New(info.Env(), static_cast<double>(turn->Cancel(U32At(info, 0))));
   }
 
-  // settleLost(slot, dropped): see LostOutcome.
+  // judgeLost(slot, dropped): see LostOutcome.
+  Napi::Value JudgeLost(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
+    return Napi::Number::New(info.Env(), static_cast<double>(turn->JudgeLost(U32At(info, 0), BoolAt(info, 1))));
+  }
+
+  // settleLost(slot, outcome, error): true when it has a place in the inbox.
   Napi::Value SettleLost(const Napi::CallbackInfo& info) {
     Driver::Turn turn(driver_);
-    return Napi::Number::New(info.Env(), static_cast<double>(turn->SettleLost(U32At(info, 0), BoolAt(info, 1))));
+    const std::uint32_t outcome = std::min(U32At(info, 1), static_cast<std::uint32_t>(LostOutcome::kPoison));
+    const ByteSpan error = BytesAt(info, 2);
+    return Napi::Boolean::New(info.Env(), turn->SettleLost(U32At(info, 0), static_cast<LostOutcome>(outcome), error));
   }
 
   // retry(slot, delayMs): false when there is no such task.

@@ -78,14 +78,14 @@ class Port final : public WorkerLoop::Listener {
     return Number(env, port->link() == nullptr ? kNothing : (port->*Method)(call));
   }
 
-  double Begin(const Call& call) { return BeginIn(call.lane()); }
+  double Begin(const Call& call) { return BeginIn(call.lane(), call.u32(1) != 0); }
   double Done(const Call& call) {
     End(call);
     return 0;
   }
   double Next(const Call& call) {
     End(call);
-    return BeginIn(call.lane());
+    return BeginIn(call.lane(), call.u32(4) != 0);
   }
   double DoneBytes(const Call& call);
   double SetOutput(const Call& call);
@@ -106,7 +106,7 @@ class Port final : public WorkerLoop::Listener {
   static napi_value TakeControl(napi_env env, napi_callback_info info);
 
   WorkerLink* link() noexcept { return loop_ ? loop_->link() : nullptr; }
-  double BeginIn(std::uint32_t lane);
+  double BeginIn(std::uint32_t lane, bool forked_only);
   void End(const Call& call);
   double Flushed(bool is_done) noexcept {
     head_[kHeld] = link()->held();
@@ -143,9 +143,9 @@ ByteSpan Port::Call::bytes(std::size_t index) const noexcept {
   return {static_cast<const std::uint8_t*>(data), length};
 }
 
-// begin(lane): the length of the payload in `input`, kNothing, or kLarge: see takeLarge.
-double Port::BeginIn(std::uint32_t lane) {
-  const bool has_begun = link()->Begin(lane, task_);
+// begin(lane, forkedOnly): the length of the payload in `input`, kNothing, or kLarge: see takeLarge.
+double Port::BeginIn(std::uint32_t lane, bool forked_only) {
+  const bool has_begun = link()->Begin(lane, task_, forked_only);
   head_[kHeld] = link()->held();
   if (!has_begun) return kNothing;
   head_[kSequence] = task_.sequence;

@@ -60,37 +60,40 @@ void Dispatcher::EndAttempt(Connection& connection, std::uint32_t index, DoneSta
   if (connection.condemned && connection.in_flight.size() == connection.stopping) ReportUnresponsive(connection);
 }
 
-LostOutcome Dispatcher::SettleLost(std::uint32_t index, bool dropped) noexcept {
-  if (!slab_.Has(index)) return LostOutcome::kUnknown;
+TaskSlot* Dispatcher::HeldAt(std::uint32_t index) noexcept {
+  if (!slab_.Has(index)) return nullptr;
   TaskSlot& slot = slab_[index];
   // relaxed: only this thread holds a task, or ends that.
-  if (slot.status.load(std::memory_order_relaxed) != SlotStatus::kHeld) return LostOutcome::kUnknown;
-  LostOutcome outcome = LostOutcome::kFailed;
-  RecordKind kind = RecordKind::kLost;
-  const bool timed_out = slot.Has(kFlagTimedOut);
-  if (MayRetry(slot, timed_out ? kFlagRetryTimeout : kFlagRetryLost) && !dropped &&
-      (timed_out || !slot.Has(kFlagStopAsked))) {
-    const bool poison = !timed_out && slot.max_crashes > 0 && slot.crashes >= slot.max_crashes;
-    if (!poison) return LostOutcome::kRetry;
-    outcome = LostOutcome::kPoison;
-  } else if (timed_out) {
-    // That was decided before anything was dropped.
-    outcome = LostOutcome::kTimedOut;
-    kind = RecordKind::kTimeout;
-  } else if (dropped || slot.Has(kFlagStopAsked)) {
-    outcome = LostOutcome::kCancelled;
-    kind = RecordKind::kCancelled;
+  return slot.status.load(std::memory_order_relaxed) == SlotStatus::kHeld ? &slot : nullptr;
+}
+
+LostOutcome Dispatcher::JudgeLost(std::uint32_t index, bool dropped) noexcept {
+  const TaskSlot* slot = HeldAt(index);
+  if (slot == nullptr) return LostOutcome::kUnknown;
+  const bool timed_out = slot->Has(kFlagTimedOut);
+  if (MayRetry(*slot, timed_out ? kFlagRetryTimeout : kFlagRetryLost) && !dropped &&
+      (timed_out || !slot->Has(kFlagStopAsked))) {
+    const bool poison = !timed_out && slot->max_crashes > 0 && slot->crashes >= slot->max_crashes;
+    return poison ? LostOutcome::kPoison : LostOutcome::kRetry;
   }
-  Count(slot, &Tally::held, -1);
-  Settle(index, kind, {}, slot.connection, 0);
-  return outcome;
+  // That was decided before anything was dropped.
+  if (timed_out) return LostOutcome::kTimedOut;
+  return dropped || slot->Has(kFlagStopAsked) ? LostOutcome::kCancelled : LostOutcome::kFailed;
+}
+
+bool Dispatcher::SettleLost(std::uint32_t index, LostOutcome outcome, ByteSpan error) noexcept {
+  TaskSlot* slot = HeldAt(index);
+  if (slot == nullptr || outcome == LostOutcome::kUnknown || outcome == LostOutcome::kRetry) return false;
+  RecordKind kind = RecordKind::kLost;
+  if (outcome == LostOutcome::kTimedOut) kind = RecordKind::kTimeout;
+  if (outcome == LostOutcome::kCancelled) kind = RecordKind::kCancelled;
+  Count(*slot, &Tally::held, -1);
+  return Settle(index, kind, kind == RecordKind::kLost ? error : ByteSpan{}, slot->connection, 0);
 }
 
 bool Dispatcher::Retry(std::uint32_t index, std::uint64_t delay_us) noexcept {
-  if (!slab_.Has(index)) return false;
+  if (HeldAt(index) == nullptr) return false;
   TaskSlot& slot = slab_[index];
-  // relaxed, here and below: only this thread holds a task, or ends that.
-  if (slot.status.load(std::memory_order_relaxed) != SlotStatus::kHeld) return false;
   if (dropping_ || (slot.Has(kFlagStopAsked) && !slot.Has(kFlagTimedOut))) {
     Count(slot, &Tally::held, -1);
     Settle(index, RecordKind::kCancelled, {}, slot.connection, 0);
@@ -100,6 +103,7 @@ bool Dispatcher::Retry(std::uint32_t index, std::uint64_t delay_us) noexcept {
   ++counts_.retried;
   slot.flags &= ~(kFlagStopAsked | kFlagTimedOut | kFlagCounted);
   slot.since_us = now_us_;
+  // relaxed: only this thread holds a task, or ends that.
   slot.status.store(SlotStatus::kDelayed, std::memory_order_relaxed);
   if (delay_us == 0) {
     Return(index, &Tally::held);
@@ -123,12 +127,13 @@ void Dispatcher::AskToStop(std::uint32_t index, StopReason reason) noexcept {
   SetAlarm(index, AlarmKind::kPatience, now_us_ + options_.grace_us);
   if (connection->foreign) return;
   if (connection->page) {
-    RunLane* lane = connection->page->LaneOf(slot.sequence, options_.concurrency);
+    RunLane* lane = connection->page->LaneOf(slot.sequence, Lanes(*connection));
     if (lane != nullptr) lane->Stop(slot.sequence, reason);
   }
   std::uint8_t* at = AppendFrame(connection->output.tail(), kCancel, kCancelFields);
   Store(Store(at, slot.sequence), reason);
   MarkDirty(*connection);
+  CancelForks(*connection, slot.sequence);
 }
 
 void Dispatcher::SetMoment(std::uint32_t index) noexcept {
@@ -215,7 +220,7 @@ void Dispatcher::RingTimeout(std::uint32_t index) noexcept {
       return;
     }
     // The lane first: one that has left it is marked as ended.
-    const RunLane* lane = connection->page->LaneOf(slot.sequence, options_.concurrency);
+    const RunLane* lane = connection->page->LaneOf(slot.sequence, Lanes(*connection));
     // It has ended: its result is on its way.
     if (connection->page->ended.Has(slot.sequence)) return;
     const std::uint64_t started = lane == nullptr ? 0 : std::min(lane->started_us(), now_us_);
@@ -233,6 +238,11 @@ void Dispatcher::RingMoment(std::uint32_t index) noexcept {
   const bool again = slot.Has(kFlagTimedOut) && MayRetry(slot, kFlagRetryTimeout);
   if (again || slot.ticket == kNoTicket) return;
   const Connection* connection = Get(slot.connection);
+  if (slot.is_child) {
+    const ResultStatus status = slot.Has(kFlagTimedOut) ? ResultStatus::kTimeout : ResultStatus::kCancelled;
+    TellParent(index, status, connection == nullptr ? 0 : connection->worker, {});
+    return;
+  }
   completions_.Append(RecordOf(index, RecordKind::kStopping, connection == nullptr ? 0 : connection->worker), {});
 }
 

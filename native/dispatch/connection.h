@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <unordered_map>
 #include <utility>
 
+#include "dispatch/forks.h"
 #include "dispatch/sequence.h"
 #include "frame/bytes.h"
 #include "frame/decoder.h"
@@ -20,6 +22,9 @@ namespace bosun {
 struct InFlight {
   std::uint32_t sequence;
   std::uint32_t slot;
+  std::uint32_t first_fork = kNoFork;  // of the tasks that this one has scheduled
+  std::uint32_t waits = 0;             // for so many of them
+  bool has_waited = false;
 };
 
 struct Connection {
@@ -40,6 +45,9 @@ struct Connection {
 
   std::deque<InFlight> in_flight;  // in order of sequence
   std::uint32_t last_sent = 0;
+  std::unordered_map<std::uint32_t, std::uint32_t> forks;  // by the worker's numbers
+  std::uint32_t waiting = 0;    // of those in flight, that wait for others and so have given up their places
+  bool has_waited = false;      // more than its usual lanes may be in use
   std::uint32_t stopping = 0;   // of those in flight, told to stop
   std::uint32_t offender = 0;   // while it is condemned: the number of that task
   std::uint64_t sent_us = 0;    // when a foreign one was given its task
@@ -59,12 +67,26 @@ struct Connection {
   std::uint64_t tasks_ended = 0;
   std::uint64_t heard = 0;  // the higher, the later it has said something
 
+  std::uint32_t running() const noexcept { return static_cast<std::uint32_t>(in_flight.size()) - waiting; }
+
+  // For tasks that others wait for.
   std::uint32_t Room() const noexcept {
     // A worker that is still cleaning up after a task that was stopped may have to be killed for it.
-    if (!greeted || foreign || closing || suspended || stuck || stopping > 0 || in_flight.size() >= window) return 0;
+    if (!greeted || foreign || closing || suspended || stuck || stopping > 0 || running() >= window) return 0;
     // What cannot be written yet is better off in the queue.
-    if (output.size() > kMaxOutput && !in_flight.empty()) return 0;
-    return window - static_cast<std::uint32_t>(in_flight.size());
+    if (output.size() > kMaxOutput && running() > 0) return 0;
+    return window - running();
+  }
+
+  // For any task: the place of one that waits is for what others wait for alone. That is why some task can always run,
+  // and a worker holds no more suspended ones than the tree of tasks is deep.
+  bool TakesAny(std::uint32_t concurrency) const noexcept { return waiting == 0 || in_flight.size() < concurrency; }
+
+  std::deque<InFlight>::iterator FindFlight(std::uint32_t sequence) noexcept {
+    const auto at =
+        std::lower_bound(in_flight.begin(), in_flight.end(), sequence,
+                         [](const InFlight& flight, std::uint32_t number) { return After(number, flight.sequence); });
+    return at != in_flight.end() && at->sequence == sequence ? at : in_flight.end();
   }
 
   // A task that it was told to stop has ended, or was taken back.

@@ -6,9 +6,30 @@
 #include <algorithm>
 
 namespace bosun {
+namespace {
+
+ResultStatus StatusOf(RecordKind kind) noexcept {
+  switch (kind) {
+    case RecordKind::kValue:
+      return ResultStatus::kValue;
+    case RecordKind::kError:
+      return ResultStatus::kError;
+    case RecordKind::kTimeout:
+      return ResultStatus::kTimeout;
+    case RecordKind::kDeadline:
+      return ResultStatus::kDeadline;
+    case RecordKind::kLost:
+      return ResultStatus::kLost;
+    default:
+      return ResultStatus::kCancelled;
+  }
+}
+
+}  // namespace
 
 Dispatcher::Dispatcher(const DispatcherOptions& options) noexcept
     : queue_(options.levels),
+      forked_(options.levels),
       returned_(options.levels),
       tallies_(options.levels),
       tombstones_at_(options.levels),
@@ -37,6 +58,15 @@ bool Dispatcher::Submit(const Submission& submission, ByteSpan payload) noexcept
   slot.timeout_ms = submission.timeout_ms;
   slot.order = order_++;
   slot.ticket = submission.ticket;
+  slot.entries = 0;
+  slot.is_child = submission.fork != kNoFork;
+  slot.is_forked = false;
+  if (slot.is_child) {
+    Fork& fork = forks_[submission.fork];
+    fork.slot = index;
+    slot.ticket = submission.fork;
+    slot.is_forked = fork.awaited;
+  }
   slot.id = submission.id;
   slot.since_us = now_us_;
   Count(slot, &Tally::accepted, 1);
@@ -56,13 +86,21 @@ bool Dispatcher::Submit(const Submission& submission, ByteSpan payload) noexcept
   if (submission.deadline_ms > 0) {
     SetAlarm(index, AlarmKind::kDeadline, now_us_ + std::uint64_t{submission.deadline_ms} * 1000);
   }
-  queue_.Push(slot.level, index);
+  if (slot.is_forked) {
+    Stack(forked_[slot.level], forked_[slot.level].end(), index);
+  } else {
+    ++slot.entries;
+    queue_.Push(slot.level, index);
+  }
   return true;
 }
 
 CancelOutcome Dispatcher::Cancel(std::uint32_t ticket) noexcept {
   if (ticket >= slot_of_ticket_.size() || slot_of_ticket_[ticket] == kNoSlot) return CancelOutcome::kUnknown;
-  const std::uint32_t index = slot_of_ticket_[ticket];
+  return CancelSlot(slot_of_ticket_[ticket]);
+}
+
+CancelOutcome Dispatcher::CancelSlot(std::uint32_t index) noexcept {
   TaskSlot& slot = slab_[index];
   // One that was sent ahead and not begun is taken back, and so dropped like any that waits.
   // relaxed, here and below: the dispatcher owns a task that is not in the queue.
@@ -114,7 +152,7 @@ Record Dispatcher::RecordOf(std::uint32_t index, RecordKind kind, std::uint32_t 
   constexpr std::uint8_t kForeignLevel = 0x80;
   const TaskSlot& slot = slab_[index];
   Record record;
-  record.ticket = slot.ticket;
+  record.ticket = slot.IsOwned() ? slot.ticket : kNoTicket;
   record.slot = index;
   record.worker = worker;
   record.kind = kind;
@@ -124,15 +162,14 @@ Record Dispatcher::RecordOf(std::uint32_t index, RecordKind kind, std::uint32_t 
   return record;
 }
 
-void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, std::uint32_t worker,
+bool Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, std::uint32_t worker,
                         std::uint32_t run_us) noexcept {
   TaskSlot& slot = slab_[index];
   Record record = RecordOf(index, kind, worker);
   record.run_us = run_us;
   // The owner knows the names of its own tasks; of others it finds them in the task.
-  if ((kind == RecordKind::kTimeout || kind == RecordKind::kDeadline) && slot.ticket == kNoTicket) {
-    payload = slot.payload();
-  }
+  const ByteSpan result = payload;
+  if ((kind == RecordKind::kTimeout || kind == RecordKind::kDeadline) && !slot.IsOwned()) payload = slot.payload();
   bool to_inbox = true;
   switch (kind) {
     case RecordKind::kValue:
@@ -151,10 +188,9 @@ void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, 
       break;
   }
   // A lost task's error is the owner's, who has the exit code; the record in the inbox marks its place.
-  if (to_inbox && slot.Has(kFlagInboxErrors) && !discarding_) {
-    inbox_.Append(record, kind == RecordKind::kLost ? ByteSpan{} : payload);
-  }
-  if (kind != RecordKind::kLost && (slot.ticket != kNoTicket || report_all_)) {
+  to_inbox = to_inbox && !discarding_ && (slot.Has(kFlagInboxErrors) || IsOrphan(slot));
+  if (to_inbox) inbox_.Append(record, kind == RecordKind::kLost ? ByteSpan{} : payload);
+  if (kind != RecordKind::kLost && (slot.IsOwned() || report_all_)) {
     Bytes memory;
     const bool is_long = kind == RecordKind::kValue && payload.size() >= RecordQueue::kLong;
     if (is_long && receiving_ != nullptr) memory = receiving_->TakeBody();
@@ -165,17 +201,20 @@ void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, 
       completions_.AppendAttached(record, std::move(memory), offset);
     }
   }
+  if (slot.is_child) TellParent(index, StatusOf(kind), worker, result);
   if (slot.ticket != kNoTicket) {
     // The owner may have given the ticket to another task already.
     if (slot_of_ticket_[slot.ticket] == index) slot_of_ticket_[slot.ticket] = kNoSlot;
     slot.ticket = kNoTicket;
   }
-  // A cancelled one that is still in the queue keeps its slot as a tombstone until it is popped.
-  if (slot.status.load(std::memory_order_relaxed) == SlotStatus::kCancelled) {
-    slot.ReleasePayload();
-  } else {
+  // One that is still in the queue keeps its slot as a tombstone until it is popped.
+  if (slot.entries == 0) {
     slab_.Free(index);
+  } else {
+    slot.status.store(SlotStatus::kCancelled, std::memory_order_relaxed);
+    slot.ReleasePayload();
   }
+  return to_inbox;
 }
 
 void Dispatcher::Count(const TaskSlot& slot, std::uint64_t Tally::*where, int step) noexcept {
@@ -262,7 +301,8 @@ bool Dispatcher::Disconnect(std::uint32_t handle) noexcept {
   if (entry.generation == 0) entry.generation = 1;
   // By the claim word, not by a look at it: a process that still lives must not begin what is given to another.
   Recall(*gone);
-  for (const InFlight& flight : gone->in_flight) {
+  for (InFlight& flight : gone->in_flight) {
+    ReleaseForks(*gone, flight);
     TaskSlot& slot = slab_[flight.slot];
     // A worker that was killed because of a task did not die of it.
     if (!slot.Has(kFlagStopAsked) && slot.crashes < 0xFF) ++slot.crashes;

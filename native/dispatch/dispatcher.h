@@ -22,6 +22,7 @@
 
 #include "dispatch/alarms.h"
 #include "dispatch/connection.h"
+#include "dispatch/forks.h"
 #include "dispatch/histogram.h"
 #include "dispatch/records.h"
 #include "dispatch/slab.h"
@@ -38,6 +39,8 @@ struct DispatcherOptions {
   std::uint32_t cores = 0;             // workers spin while fewer of them are busy; 0 is never
   std::uint64_t grace_us = 5'000'000;  // how long a task that was told to stop may take
   std::uint64_t max_queue = ~std::uint64_t{0};  // waiting tasks above which foreign submitters wait for their answer
+  // Places for tasks, when one that waits for another keeps its own; 0: it gives it up for that time.
+  std::uint32_t places = 0;
 };
 
 // Why the bytes of a peer were refused. The driver closes the connection, and nothing else is touched.
@@ -77,6 +80,7 @@ struct Submission {
   std::uint16_t max_retries = 0;
   std::uint32_t timeout_ms = 0;   // of one run; 0 is none
   std::uint32_t deadline_ms = 0;  // by when it must have begun; 0 is none
+  std::uint32_t fork = kNoFork;   // of what a worker has scheduled
 };
 
 // Where the tasks of a level, or all of them, are.
@@ -104,10 +108,11 @@ class Dispatcher {
   // False, and a record for its ticket, when the slab is full. The owner checks the level.
   bool Submit(const Submission& submission, ByteSpan payload) noexcept;
   CancelOutcome Cancel(std::uint32_t ticket) noexcept;
-  // Ends a task that was reported as lost, unless another attempt is allowed. One that was asked to stop, and any when
-  // `dropped`, is cancelled, or timed out, and a record says so; of a failure nothing is recorded but its place in the
-  // inbox.
-  LostOutcome SettleLost(std::uint32_t slot, bool dropped) noexcept;
+  // What becomes of a task that was reported as lost; any is cancelled when `dropped`.
+  LostOutcome JudgeLost(std::uint32_t slot, bool dropped) noexcept;
+  // Ends it so, unless another attempt is allowed. Of one that is cancelled, or timed out, a record says so; of a
+  // failure nothing is recorded but its place in the inbox: true when it has one. `error` is for a task that waits.
+  bool SettleLost(std::uint32_t slot, LostOutcome outcome, ByteSpan error) noexcept;
   // The next attempt of a task that was held, after a while. False when there is no such task.
   bool Retry(std::uint32_t slot, std::uint64_t delay_us) noexcept;
   // The time now, of the clock that workers write into their status pages; to be told before anything else in a turn.
@@ -161,7 +166,7 @@ class Dispatcher {
   bool WatchStuck() noexcept;
   // Takes unclaimed tasks back from workers that have started nothing since WatchStuck.
   void RecallStuck() noexcept;
-  std::uint32_t Patience(const Connection& connection) const noexcept;
+  std::uint32_t Patience(const Connection& connection) noexcept;
   // Takes unclaimed tasks back from a worker whose process was stopped, and sends it nothing until it goes on.
   void Suspend(std::uint32_t connection, bool suspended) noexcept;
 
@@ -211,6 +216,7 @@ class Dispatcher {
   Fault OnHello(Connection& connection, ByteSpan body) noexcept;
   Fault OnDone(Connection& connection, ByteSpan body) noexcept;
   Fault OnSchedule(Connection& connection, std::uint32_t level, ByteSpan body) noexcept;
+  Fault OnNumber(Connection& connection, std::uint8_t type, ByteSpan body) noexcept;
   void OnMessage(Connection& connection, ByteSpan body) noexcept;
   Fault OnForeignFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept;
   Fault OnForeignSchedule(Connection& connection, std::uint32_t level, ByteSpan body) noexcept;
@@ -220,7 +226,12 @@ class Dispatcher {
                   std::uint32_t run_us) noexcept;
 
   // The next task to send, or kNoSlot; frees the tombstones on its way.
-  std::uint32_t Pop() noexcept;
+  std::uint32_t Pop(bool forked_only = false) noexcept;
+  // The index of a task, from the most urgent place that has one; it may be stale.
+  std::uint32_t PopEntry(bool forked_only) noexcept;
+  // Puts it onto a stack, of what returned or is forked, or takes the last one from there.
+  void Stack(std::vector<std::uint32_t>& stack, std::vector<std::uint32_t>::iterator at, std::uint32_t slot) noexcept;
+  std::uint32_t Unstack(std::vector<std::uint32_t>& stack) noexcept;
   // Sends a task to each worker that has none, the one that was busy last first: it may still be awake.
   void FeedIdle() noexcept;
   // Sends up to `quota` tasks to each worker with credit; false when nothing was sent.
@@ -232,17 +243,43 @@ class Dispatcher {
   void TellSpin(const Connection& connection) const noexcept;
   void Send(Connection& connection, std::uint32_t slot) noexcept;
   static bool IsFresh(const TaskSlot& slot) noexcept {
-    return slot.ticket != kNoTicket && slot.attempt == 1 && !slot.Has(kFlagCounted);
+    return slot.IsOwned() && slot.attempt == 1 && !slot.Has(kFlagCounted);
   }
   // Puts it back to the front of its level, from where it was counted.
   void Return(std::uint32_t slot, std::uint64_t Tally::*from) noexcept;
   // True when some worker could begin a task at once.
-  bool AnyIdle(const Connection& but) const noexcept;
-  bool HoldsBack(const Connection& connection) const noexcept;
+  bool AnyIdle(const Connection& but) noexcept;
+  bool HoldsBack(const Connection& connection) noexcept;
   // Takes the tombstones out of levels that have more of them than tasks.
   void Compact() noexcept;
   void ReturnUnclaimed(Connection& connection, std::uint32_t claimed) noexcept;
   void Recall(Connection& connection) noexcept;
+  // ---- forks, see forks.cc
+  // The task at `parent` waits for one more of those that it has scheduled. False when nothing could ever run then.
+  bool BeginWait(Connection& connection, InFlight& parent) noexcept;
+  void EndWait(Connection& connection, InFlight& parent) noexcept;
+  // For tasks, at the workers that are there and those that the owner may start.
+  std::uint32_t Places() const noexcept;
+  void Await(Connection& connection, std::uint32_t number) noexcept;
+  // It waits in the queue; from here on in front of it.
+  void Promote(std::uint32_t slot) noexcept;
+  // Tells the worker that has scheduled a task how it ended, or keeps it until that asks. The task is no child any
+  // more.
+  void TellParent(std::uint32_t slot, ResultStatus status, std::uint32_t worker, ByteSpan payload) noexcept;
+  void SendResult(Connection& connection, std::uint32_t number, ResultStatus status, const ForkOutcome& outcome,
+                  ByteSpan payload) noexcept;
+  // The task at `parent` has ended: nobody can ask any more, and who has asked gets his answer still.
+  void ReleaseForks(Connection& connection, InFlight& parent) noexcept;
+  // Those that it waits for.
+  void CancelForks(Connection& connection, std::uint32_t sequence) noexcept;
+  // Its worker is gone, so nobody will hear how it ended.
+  bool IsOrphan(const TaskSlot& slot) noexcept;
+  // The lanes that may be in use.
+  std::uint32_t Lanes(const Connection& connection) const noexcept {
+    return connection.has_waited ? StatusPage::kMaxLanes : options_.concurrency;
+  }
+
+  CancelOutcome CancelSlot(std::uint32_t slot) noexcept;
   // Drops a task that waits; its entry stays in the queue as a tombstone.
   bool DropQueued(std::uint32_t slot, RecordKind kind) noexcept;
   // Tells the worker of a task to stop it.
@@ -250,6 +287,7 @@ class Dispatcher {
   // Who waits for it is told in a moment.
   void SetMoment(std::uint32_t slot) noexcept;
   bool MayRetry(const TaskSlot& slot, std::uint8_t cause) const noexcept;
+  TaskSlot* HeldAt(std::uint32_t slot) noexcept;
   // Its attempt is over, and the owner is asked how it goes on.
   void Hold(std::uint32_t slot, std::uint32_t worker) noexcept;
 
@@ -264,8 +302,9 @@ class Dispatcher {
   bool IsValid(const Alarm& alarm) noexcept;
 
   Record RecordOf(std::uint32_t slot, RecordKind kind, std::uint32_t worker) noexcept;
-  // Counts, reports and frees a task that is out of every queue; `worker` is the last that ran it, 0 for none.
-  void Settle(std::uint32_t slot, RecordKind kind, ByteSpan payload, std::uint32_t worker,
+  // Counts, reports and frees a task that is out of every queue; `worker` is the last that ran it, 0 for none. True
+  // when it has a place in the inbox.
+  bool Settle(std::uint32_t slot, RecordKind kind, ByteSpan payload, std::uint32_t worker,
               std::uint32_t run_us) noexcept;
   void Count(const TaskSlot& slot, std::uint64_t Tally::*where, int step) noexcept;
   void Move(const TaskSlot& slot, std::uint64_t Tally::*from, std::uint64_t Tally::*to) noexcept;
@@ -274,11 +313,14 @@ class Dispatcher {
 
   PriorityQueue queue_;
   Slab slab_;
-  // What came back from workers, by level, in order of submission from the back. Read before the queue.
+  // Stacks by level, read before the queue: what others wait for, and what came back from workers, in order of
+  // submission from the back.
+  std::vector<std::vector<std::uint32_t>> forked_;
   std::vector<std::vector<std::uint32_t>> returned_;
   std::vector<Tally> tallies_;
   std::vector<std::uint64_t> tombstones_at_;
   std::vector<std::uint32_t> slot_of_ticket_;
+  Forks forks_;
   std::vector<Entry> connections_;
   std::vector<std::uint32_t> dirty_;
   std::vector<std::uint32_t> flushed_;  // memory that is used again
@@ -298,8 +340,9 @@ class Dispatcher {
   std::uint64_t stuck_due_us_ = 0;     // when RecallStuck is due; 0 while nothing is watched
   std::uint64_t heard_ = 0;            // chunks received
   std::size_t inbox_mark_;
-  std::size_t returned_count_ = 0;
+  std::size_t stacked_ = 0;  // on all stacks
   std::uint64_t tombstones_ = 0;
+  std::uint32_t waiting_tasks_ = 0;  // in flight, that wait for others
   std::uint32_t order_ = 0;
   bool report_all_ = false;
   bool dropping_ = false;

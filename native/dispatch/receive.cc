@@ -57,6 +57,9 @@ Fault Dispatcher::OnFrame(Connection& connection, std::uint8_t type, ByteSpan bo
       completions_.Append(record, body);
       return Fault::kNone;
     }
+    case kAwait:
+    case kCancel:
+      return OnNumber(connection, type, body);
     case kNext:  // it found nothing to begin: its tasks had been taken back
       connection.WasSlow();
       return Fault::kNone;
@@ -84,14 +87,15 @@ Fault Dispatcher::OnDone(Connection& connection, ByteSpan body) noexcept {
   const std::uint8_t status = body[4];
   const std::uint32_t run_us = Load<std::uint32_t>(body.data() + 5);
   if (status > static_cast<std::uint8_t>(DoneStatus::kCancelled)) return Fault::kMalformed;
-  std::deque<InFlight>& in_flight = connection.in_flight;
-  const auto flight = std::find_if(in_flight.begin(), in_flight.end(),
-                                   [&](const InFlight& candidate) { return candidate.sequence == sequence; });
-  if (flight == in_flight.end()) return Fault::kBadSequence;
+  const auto flight = connection.FindFlight(sequence);
+  if (flight == connection.in_flight.end()) return Fault::kBadSequence;
   const std::uint32_t slot = flight->slot;
-  in_flight.erase(flight);
+  // Of one that waited it is not known how long it ran.
+  const bool has_waited = flight->has_waited;
+  ReleaseForks(connection, *flight);
+  connection.in_flight.erase(flight);
   connection.WasQuick();
-  if (options_.prefetch == 0) connection.Learn(run_us, options_.concurrency);
+  if (options_.prefetch == 0 && !has_waited) connection.Learn(run_us, options_.concurrency);
   EndAttempt(connection, slot, static_cast<DoneStatus>(status), body.subspan(kDoneFields), run_us);
   return Fault::kNone;
 }
@@ -99,15 +103,42 @@ Fault Dispatcher::OnDone(Connection& connection, ByteSpan body) noexcept {
 Fault Dispatcher::OnSchedule(Connection& connection, std::uint32_t level, ByteSpan body) noexcept {
   if (level >= levels()) return Fault::kBadPriority;
   if (body.size() < kScheduleFields) return Fault::kMalformed;
+  const std::uint32_t number = Load<std::uint32_t>(body.data());
+  const bool awaited = (body[15] & kScheduleAwaited) != 0;
+  const auto parent = connection.FindFlight(Load<std::uint32_t>(body.data() + 16));
+  const bool has_parent = parent != connection.in_flight.end();
+  if (awaited && has_parent && !BeginWait(connection, *parent)) {
+    SendResult(connection, number, ResultStatus::kDeadlock, {}, {});
+    return Fault::kNone;
+  }
   Submission submission;
-  submission.id = static_cast<std::uint64_t>(connection.worker) << 32 | Load<std::uint32_t>(body.data());
+  if (awaited || has_parent) {
+    submission.fork = forks_.Add(connection.handle, number);
+    forks_[submission.fork].awaited = awaited;
+    if (has_parent) forks_.Link(parent->first_fork, submission.fork, parent->sequence);
+    connection.forks[number] = submission.fork;
+  }
+  submission.id = static_cast<std::uint64_t>(connection.worker) << 32 | number;
   submission.level = level;
   submission.timeout_ms = Load<std::uint32_t>(body.data() + 4);
   submission.deadline_ms = Load<std::uint32_t>(body.data() + 8);
   submission.max_retries = Load<std::uint16_t>(body.data() + 12);
   submission.max_crashes = body[14];
-  submission.flags = (body[15] & kOwnersFlags) | kFlagInboxErrors;
+  submission.flags = body[15] & kOwnersFlags;
   return Submit(submission, body.subspan(kScheduleFields)) ? Fault::kNone : Fault::kFull;
+}
+
+Fault Dispatcher::OnNumber(Connection& connection, std::uint8_t type, ByteSpan body) noexcept {
+  if (body.size() != kNumberFields) return Fault::kMalformed;
+  const std::uint32_t number = Load<std::uint32_t>(body.data());
+  if (type == kAwait) {
+    Await(connection, number);
+    return Fault::kNone;
+  }
+  const auto known = connection.forks.find(number);
+  const std::uint32_t slot = known == connection.forks.end() ? kNoSlot : forks_[known->second].slot;
+  if (slot != kNoSlot) CancelSlot(slot);
+  return Fault::kNone;
 }
 
 void Dispatcher::OnMessage(Connection& connection, ByteSpan body) noexcept {

@@ -47,7 +47,7 @@ struct alignas(64) TaskSlot {
   std::uint64_t since_us = 0;  // accepted then, or returned for another attempt
   void* data = nullptr;        // the payload; of a long one, what SharedBytes::Detach gave
   std::uint32_t size = 0;
-  std::uint32_t ticket = kNoTicket;  // the owner's number for it; none for tasks that workers scheduled
+  std::uint32_t ticket = kNoTicket;  // the owner's number for it; of a child, its place among the forks
   std::uint32_t order = 0;           // of submission, modulo 2^32
   std::uint32_t timeout_ms = 0;      // of one run; 0 is none
   std::uint32_t connection = 0;      // while sent; while held, the number of the worker that ran it
@@ -60,6 +60,9 @@ struct alignas(64) TaskSlot {
   std::uint8_t flags = 0;
   std::uint8_t crashes = 0;  // workers that died while they ran it
   std::uint8_t max_crashes = 0;
+  std::uint8_t entries = 0;  // in the queue, and the stacks before it; all but one are stale
+  bool is_child = false;     // a worker may ask for its result, see forks.h
+  bool is_forked = false;    // a task waits for it: it goes before its level, the last one first
 
   TaskSlot() = default;
   TaskSlot(const TaskSlot&) = delete;
@@ -67,6 +70,8 @@ struct alignas(64) TaskSlot {
   ~TaskSlot() { ReleasePayload(); }
 
   bool Has(std::uint8_t flag) const noexcept { return (flags & flag) != 0; }
+  // The ticket is the owner's.
+  bool IsOwned() const noexcept { return ticket != kNoTicket && !is_child; }
   // Long payloads are shared with the sockets that they are written to, all others are copied there.
   static constexpr std::size_t kLong = 32 << 10;
 
@@ -148,6 +153,7 @@ class Slab {
     TaskSlot& slot = (*this)[index];
     slot.ReleasePayload();
     slot.ticket = kNoTicket;
+    slot.is_child = slot.is_forked = false;
     slot.status.store(SlotStatus::kFree, std::memory_order_relaxed);
     PushFree(index, index);
   }

@@ -51,7 +51,7 @@ void Dispatcher::FeedIdle() noexcept {
   idle_.clear();
   for (Entry& entry : connections_) {
     Connection* connection = entry.connection.get();
-    if (connection != nullptr && connection->in_flight.empty() && connection->Room() > 0) idle_.push_back(connection);
+    if (connection != nullptr && connection->running() == 0 && connection->Room() > 0) idle_.push_back(connection);
   }
   std::sort(idle_.begin(), idle_.end(), [](const Connection* a, const Connection* b) { return a->heard > b->heard; });
   for (Connection* connection : idle_) {
@@ -79,7 +79,13 @@ bool Dispatcher::Feed(Connection& connection, std::uint32_t quota) noexcept {
   const std::uint32_t room = std::min(connection.Room(), quota);
   std::uint32_t slot = kNoSlot;
   std::uint32_t sent = 0;
-  for (; sent < room && (slot = Pop()) != kNoSlot; ++sent) Send(connection, slot);
+  for (; sent < room; ++sent) {
+    const bool forked_only = !connection.TakesAny(options_.concurrency);
+    if (forked_only && stacked_ == 0) break;
+    slot = Pop(forked_only);
+    if (slot == kNoSlot) break;
+    Send(connection, slot);
+  }
   if (sent > 0 && connection.page) connection.page->claim.Extend(connection.last_sent);
   return sent > 0;
 }
@@ -98,23 +104,39 @@ void Dispatcher::SetSpin() noexcept {
   }
 }
 
-std::uint32_t Dispatcher::Pop() noexcept {
+std::uint32_t Dispatcher::PopEntry(bool forked_only) noexcept {
+  std::uint32_t level = forked_only ? levels() : queue_.FirstLevel();
+  if (stacked_ > 0) {
+    for (std::uint32_t i = 0; i < levels() && i <= level; ++i) {
+      if (!forked_[i].empty()) return Unstack(forked_[i]);
+      if (!forked_only && !returned_[i].empty()) return Unstack(returned_[i]);
+    }
+  }
+  std::uint32_t index = kNoSlot;
+  if (forked_only || !queue_.TryPop(&index, &level)) return kNoSlot;
+  --slab_[index].entries;
+  return index;
+}
+
+void Dispatcher::Stack(std::vector<std::uint32_t>& stack, std::vector<std::uint32_t>::iterator at,
+                       std::uint32_t index) noexcept {
+  stack.insert(at, index);
+  ++slab_[index].entries;
+  ++stacked_;
+}
+
+std::uint32_t Dispatcher::Unstack(std::vector<std::uint32_t>& stack) noexcept {
+  const std::uint32_t index = stack.back();
+  stack.pop_back();
+  --slab_[index].entries;
+  --stacked_;
+  return index;
+}
+
+std::uint32_t Dispatcher::Pop(bool forked_only) noexcept {
   for (;;) {
-    std::uint32_t index = kNoSlot;
-    std::uint32_t level = queue_.FirstLevel();
-    // Returned tasks are few and seldom: a worker was lost or recalled. Their level is looked for only then.
-    std::uint32_t returned = levels();
-    if (returned_count_ > 0) {
-      returned = 0;
-      while (returned < levels() && returned_[returned].empty()) ++returned;
-    }
-    if (returned < levels() && returned <= level) {
-      index = returned_[returned].back();
-      returned_[returned].pop_back();
-      --returned_count_;
-    } else if (!queue_.TryPop(&index, &level)) {
-      return kNoSlot;
-    }
+    const std::uint32_t index = PopEntry(forked_only);
+    if (index == kNoSlot) return kNoSlot;
     TaskSlot& slot = slab_[index];
     SlotStatus expected = SlotStatus::kQueued;
     // acq_rel: against a Cancel of the same task; whoever changes the status owns it.
@@ -126,7 +148,8 @@ std::uint32_t Dispatcher::Pop() noexcept {
     }
     --tombstones_;
     --tombstones_at_[slot.level];
-    slab_.Free(index);
+    // Else it has been sent from elsewhere, or has another entry.
+    if (expected == SlotStatus::kCancelled && slot.entries == 0) slab_.Free(index);
   }
 }
 
@@ -151,7 +174,9 @@ void Dispatcher::Send(Connection& connection, std::uint32_t index) noexcept {
   if (!connection.foreign) {
     at = Store(at, slot.sequence);
     at = Store(at, slot.attempt);
-    at = Store(at, slot.Has(kFlagForeign) ? kTaskForeign : std::uint16_t{0});
+    const std::uint16_t foreign = slot.Has(kFlagForeign) ? kTaskForeign : std::uint16_t{0};
+    const std::uint16_t forked = slot.is_forked ? kTaskForked : std::uint16_t{0};
+    at = Store(at, static_cast<std::uint16_t>(foreign | forked));
     at = Store(at, slot.id);
   }
   if (in_place) {
@@ -173,11 +198,10 @@ void Dispatcher::Return(std::uint32_t index, std::uint64_t Tally::*from) noexcep
   slot.status.store(SlotStatus::kQueued, std::memory_order_release);
   Move(slot, from, &Tally::waiting);
   // Tasks of several workers may return, in any order of workers; they are few.
-  std::vector<std::uint32_t>& stack = returned_[slot.level];
+  std::vector<std::uint32_t>& stack = slot.is_forked ? forked_[slot.level] : returned_[slot.level];
   auto at = stack.end();
-  while (at != stack.begin() && After(slot.order, slab_[*(at - 1)].order)) --at;
-  stack.insert(at, index);
-  ++returned_count_;
+  while (!slot.is_forked && at != stack.begin() && After(slot.order, slab_[*(at - 1)].order)) --at;
+  Stack(stack, at, index);
 }
 
 void Dispatcher::ReturnUnclaimed(Connection& connection, std::uint32_t claimed) noexcept {
@@ -197,16 +221,18 @@ void Dispatcher::Recall(Connection& connection) noexcept {
   ReturnUnclaimed(connection, connection.page->claim.Recall(connection.last_sent));
 }
 
-bool Dispatcher::AnyIdle(const Connection& but) const noexcept {
+bool Dispatcher::AnyIdle(const Connection& but) noexcept {
   return std::any_of(connections_.begin(), connections_.end(), [&](const Entry& entry) {
     const Connection* other = entry.connection.get();
-    return other != nullptr && other != &but && other->in_flight.size() < options_.concurrency && other->Room() > 0;
+    if (other == nullptr || other == &but || other->running() >= options_.concurrency || other->Room() == 0)
+      return false;
+    return other->TakesAny(options_.concurrency) || slab_[but.in_flight.back().slot].is_forked;
   });
 }
 
 // A single task is taken back only for a worker that could begin it: else it would go to and fro.
-bool Dispatcher::HoldsBack(const Connection& connection) const noexcept {
-  return connection.HasUnclaimed() && (connection.in_flight.size() > 1 || AnyIdle(connection));
+bool Dispatcher::HoldsBack(const Connection& connection) noexcept {
+  return connection.HasUnclaimed() && (connection.running() > 1 || AnyIdle(connection));
 }
 
 bool Dispatcher::WatchStuck() noexcept {
@@ -226,7 +252,7 @@ bool Dispatcher::WatchStuck() noexcept {
   return any;
 }
 
-std::uint32_t Dispatcher::Patience(const Connection& connection) const noexcept {
+std::uint32_t Dispatcher::Patience(const Connection& connection) noexcept {
   return AnyIdle(connection) ? connection.patience : std::max(connection.patience, kBusyPatience);
 }
 
@@ -253,20 +279,25 @@ void Dispatcher::Compact() noexcept {
     if (tallies_[level].waiting > 0 && tombstones_at_[level] < std::max(kCompactAt, tallies_[level].waiting)) continue;
     std::vector<std::uint32_t> live;
     const auto keep = [&](std::uint32_t index) {
+      const TaskSlot& slot = slab_[index];
       // acquire: pairs with the release in Submit and Return.
-      if (slab_[index].status.load(std::memory_order_acquire) == SlotStatus::kQueued) {
-        live.push_back(index);
-      } else {
-        slab_.Free(index);
-      }
+      const SlotStatus status = slot.status.load(std::memory_order_acquire);
+      // One that is in front of the queue may have been in it before.
+      if (status == SlotStatus::kQueued && slot.entries == 0) live.push_back(index);
+      if (status == SlotStatus::kCancelled && slot.entries == 0) slab_.Free(index);
     };
-    std::vector<std::uint32_t>& stack = returned_[level];
-    returned_count_ -= stack.size();
+    const auto put = [&](std::vector<std::uint32_t>& stack) {
+      for (; !live.empty(); live.pop_back()) Stack(stack, stack.end(), live.back());
+    };
     // From the back: what returned goes before what was never sent.
-    for (; !stack.empty(); stack.pop_back()) keep(stack.back());
-    for (std::uint32_t index = 0; queue_.TryPopLevel(level, &index);) keep(index);
-    stack.assign(live.rbegin(), live.rend());
-    returned_count_ += stack.size();
+    while (!returned_[level].empty()) keep(Unstack(returned_[level]));
+    for (std::uint32_t index = 0; queue_.TryPopLevel(level, &index);) {
+      --slab_[index].entries;
+      keep(index);
+    }
+    put(returned_[level]);
+    while (!forked_[level].empty()) keep(Unstack(forked_[level]));
+    put(forked_[level]);
     tombstones_ -= tombstones_at_[level];
     tombstones_at_[level] = 0;
   }

@@ -22,27 +22,50 @@ inline constexpr std::uint8_t kNext = 'n';         // the reference dialogue: id
 inline constexpr std::uint8_t kDone = 't';         // sequence u32, status u8, run time in microseconds u32, payload
 inline constexpr std::uint8_t kMessage = 'm';      // payload
 inline constexpr std::uint8_t kSchedule = 0x80;    // number u32, time-out u32, deadline u32, retries u16, crashes u8,
-                                                   // flags u8, payload; times in ms
+                                                   // flags u8, parent u32, payload; times in ms
+inline constexpr std::uint8_t kAwait = 'w';        // number u32: the result of that task is wanted
 
 // Manager to worker; kHello carries the worker's configuration.
 inline constexpr std::uint8_t kTask = 't';       // sequence u32, attempt u16, flags u16, id u64, payload
 inline constexpr std::uint8_t kAccepted = 'k';   // messages accepted so far, modulo 2^32: u32
 inline constexpr std::uint8_t kScheduled = 's';  // the reference dialogue: the task is accepted
-inline constexpr std::uint8_t kCancel = 'x';     // sequence u32, reason u8; always answered by a kDone
+inline constexpr std::uint8_t kResult = 'r';     // of a scheduled task: number u32, worker u32, attempt u16, status u8,
+                                                 // reserved u8, payload
+inline constexpr std::uint8_t kCancel = 'x';     // sequence u32, reason u8; always answered by a kDone. From a worker:
+                                                 // number u32, of a task that it has scheduled
 inline constexpr std::uint8_t kClose = 'c';      // mode u8: 0 when idle, 1 abort the signals of what runs
 
 inline constexpr std::size_t kHelloFields = 8;
 inline constexpr std::size_t kDoneFields = 9;
 inline constexpr std::size_t kTaskFields = 16;
-inline constexpr std::size_t kScheduleFields = 16;
+inline constexpr std::size_t kScheduleFields = 20;
+inline constexpr std::size_t kNumberFields = 4;
+inline constexpr std::size_t kResultFields = 12;
 inline constexpr std::size_t kCancelFields = 5;
 
 // Flags of a kTask: its bytes come from a listening socket, so they are to be read with care.
 inline constexpr std::uint16_t kTaskForeign = 1;
+// It may be begun in the place of a task that waits for another.
+inline constexpr std::uint16_t kTaskForked = 2;
+
+// A flag of a kSchedule, beside those of the slab: the task that schedules this one waits for its result.
+inline constexpr std::uint8_t kScheduleAwaited = 2;
 
 // What is finished waits for company behind tasks that are shorter than this, for kHeldUs at most.
 inline constexpr std::uint32_t kBatchedRunUs = 250;
 inline constexpr std::uint64_t kHeldUs = 800;
+
+// How a scheduled task ended. The payload of kValue and kError is its worker's, that of kLost the owner's.
+enum class ResultStatus : std::uint8_t {
+  kValue = 0,
+  kError = 1,
+  kCancelled = 2,
+  kLost = 3,
+  kTimeout = 4,
+  kDeadline = 5,
+  kDeadlock = 6,  // it was not even tried: every place is taken by a task that waits
+  kUnknown = 7,   // the task that scheduled it has ended, and its result went with that
+};
 
 enum class DoneStatus : std::uint8_t { kValue = 0, kError = 1, kCancelled = 2 };
 

@@ -49,6 +49,10 @@ class Arrivals {
     large_.push_back(std::move(body));
   }
 
+  // The fields of the next one; there is one.
+  std::uint32_t NextSequence() const noexcept { return Load<std::uint32_t>(NextFields()); }
+  std::uint16_t NextFlags() const noexcept { return Load<std::uint16_t>(NextFields() + 6); }
+
   bool Pop(ArrivedTask& task) noexcept {
     if (empty()) return false;
     const std::uint8_t* at = bytes_.data() + head_;
@@ -79,6 +83,11 @@ class Arrivals {
   }
 
  private:
+  const std::uint8_t* NextFields() const noexcept {
+    const std::uint8_t* at = bytes_.data() + head_;
+    return Load<std::uint32_t>(at) == 0 ? large_.front().data() : at + sizeof(std::uint32_t);
+  }
+
   static constexpr std::size_t kSpareBytes = 1 << 20;
   static constexpr std::size_t kCompactBytes = 64 << 10;
 

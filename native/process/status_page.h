@@ -51,7 +51,10 @@ class ClaimWord {
     return Claimed(word);
   }
 
-  // Manager: the last claimed sequence number now.
+  // Worker: a frame with this number can never be claimed, or has been.
+  bool IsPast(std::uint32_t sequence) const noexcept { return static_cast<std::int32_t>(sequence - claimed()) <= 0; }
+
+  // The last claimed sequence number now.
   std::uint32_t claimed() const noexcept {
     // acquire: pairs with the release in Claim.
     return Claimed(word_.load(std::memory_order_acquire));
@@ -132,7 +135,8 @@ class EndRing {
 
 // The page that a manager shares with each local worker. The words that both write are alone on their cache lines.
 struct StatusPage {
-  static constexpr std::uint32_t kMaxLanes = 1024;
+  // Tasks at once, those included that wait for others; lib/runtime/forks.ts has the same.
+  static constexpr std::uint32_t kMaxLanes = 2048;
 
   alignas(64) ClaimWord claim;
   alignas(64) std::atomic<std::uint32_t> closing;  // every task is to stop

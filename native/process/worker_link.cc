@@ -76,8 +76,12 @@ bool WorkerLink::Spin() noexcept {
   return false;
 }
 
-bool WorkerLink::Begin(std::uint32_t lane, ArrivedTask& task) noexcept {
-  if (arrivals_.empty()) return false;
+bool WorkerLink::MustStay() const noexcept {
+  return (arrivals_.NextFlags() & kTaskForked) == 0 && !page_->claim.IsPast(arrivals_.NextSequence());
+}
+
+bool WorkerLink::Begin(std::uint32_t lane, ArrivedTask& task, bool forked_only) noexcept {
+  if (arrivals_.empty() || (forked_only && MustStay())) return false;
   // The task may be a long one.
   if (held_ > 0) outlet_.Watch();
   const std::uint64_t now = NowUs();
@@ -90,6 +94,7 @@ bool WorkerLink::Begin(std::uint32_t lane, ArrivedTask& task) noexcept {
     }
     // The manager took it back; another worker has it by now.
     refused_ = true;
+    if (forked_only && !arrivals_.empty() && MustStay()) break;
   }
   page_->lanes[lane].End();
   return false;

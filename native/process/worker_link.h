@@ -48,8 +48,9 @@ class WorkerLink {
   Bytes TakeControl() noexcept { return std::move(control_); }
 
   // The next task that has not been taken back becomes this worker's; false when there is none. `lane` is free, and
-  // below StatusPage::kMaxLanes.
-  bool Begin(std::uint32_t lane, ArrivedTask& task) noexcept;
+  // below StatusPage::kMaxLanes. `forked_only`: nothing else is begun in the place of a task that waits; the manager
+  // takes back what is before.
+  bool Begin(std::uint32_t lane, ArrivedTask& task, bool forked_only = false) noexcept;
 
   // The code of the task in this lane begins only now: how long it runs is counted from here.
   void Restart(std::uint32_t lane) noexcept;
@@ -92,6 +93,7 @@ class WorkerLink {
   static constexpr std::uint32_t kMaxSpinUs = 1000;
 
   bool Take(std::uint8_t type, ByteSpan body) noexcept;
+  bool MustStay() const noexcept;
   std::size_t Append(std::uint8_t type, ByteSpan fields, ByteSpan payload, std::uint64_t now_us) noexcept;
 
   struct Lane {

@@ -25,7 +25,7 @@ TEST(AnotherAttemptIsAllowedForTheCausesThatWereNamedOnly) {
       if (cause == kFlagRetryLost) {
         CHECK(d.Disconnect(w.connection()));
         CheckSums(d);
-        const LostOutcome outcome = d.SettleLost(HeldOf(d).slot, false);
+        const LostOutcome outcome = SettleLost(d, HeldOf(d).slot, false);
         CHECK_EQ(outcome, named == cause ? LostOutcome::kRetry : LostOutcome::kFailed);
       } else if (cause == kFlagRetryError) {
         CHECK(Finish(w, task, DoneStatus::kError, "why") == Fault::kNone);
@@ -97,7 +97,7 @@ TEST(ATaskThatHasCostTooManyWorkersIsPoisonHoweverManyRetriesAreLeft) {
     const Record held = HeldOf(d);
     CHECK_EQ(held.kind, RecordKind::kLost);
     CHECK_EQ(held.attempt, crash);
-    CHECK_EQ(d.SettleLost(held.slot, false), crash < 3 ? LostOutcome::kRetry : LostOutcome::kPoison);
+    CHECK_EQ(SettleLost(d, held.slot, false), crash < 3 ? LostOutcome::kRetry : LostOutcome::kPoison);
     CHECK_EQ(d.Retry(held.slot, 0), crash < 3);
     CheckSums(d);
   }
@@ -123,7 +123,7 @@ TEST(AWorkerThatWasKilledBecauseOfATaskIsNoCrashOfIt) {
     CHECK(d.Disconnect(w.connection()));
     const Record held = HeldOf(d);
     CHECK_EQ(held.kind, RecordKind::kLost);
-    CHECK_EQ(d.SettleLost(held.slot, false), attempt < 3 ? LostOutcome::kRetry : LostOutcome::kTimedOut);
+    CHECK_EQ(SettleLost(d, held.slot, false), attempt < 3 ? LostOutcome::kRetry : LostOutcome::kTimedOut);
     CHECK_EQ(d.Retry(held.slot, 0), attempt < 3);
     CheckSums(d);
   }
@@ -143,7 +143,7 @@ TEST(ALostResultIsNamedAsSuch) {
   CHECK_EQ(KindsOf(records), "lostResult ");
   CHECK_EQ(records[0].payload, "mine");
   CHECK_EQ(records[0].record.level, 1u);
-  CHECK_EQ(d.SettleLost(records[0].record.slot, false), LostOutcome::kRetry);
+  CHECK_EQ(SettleLost(d, records[0].record.slot, false), LostOutcome::kRetry);
   CheckSums(d);
 }
 
@@ -180,14 +180,14 @@ TEST(TheNextAttemptWaitsForItsTimeAndGoesToTheFront) {
 TEST(SettlingOrRetryingWhatIsNotHeldChangesNothing) {
   Dispatcher d(Options());
   for (const std::uint32_t slot : {0u, 1u, 5000u, 1u << 26, kNoSlot}) {
-    CHECK(d.SettleLost(slot, false) == LostOutcome::kUnknown);
+    CHECK(SettleLost(d, slot, false) == LostOutcome::kUnknown);
     CHECK(!d.Retry(slot, 0));
   }
   FakeWorker w(d, 1);
   Submit(d, 0, 0, "x");
   Begin(d, w, kStart);
   for (std::uint32_t slot = 0; slot < 4096; ++slot) {
-    CHECK(d.SettleLost(slot, true) == LostOutcome::kUnknown);
+    CHECK(SettleLost(d, slot, true) == LostOutcome::kUnknown);
     CHECK(!d.Retry(slot, 1));
   }
   CHECK_EQ(d.counts().sent, 1u);

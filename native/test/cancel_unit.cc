@@ -62,7 +62,7 @@ TEST(CancelOfAHeldTaskIsSettledByTheOwnersAnswer) {
     CHECK(d.Cancel(0) == CancelOutcome::kAsked);
     CheckSums(d);
     if (settle) {
-      CHECK(d.SettleLost(slot, false) == LostOutcome::kCancelled);
+      CHECK(SettleLost(d, slot, false) == LostOutcome::kCancelled);
     } else {
       CHECK(d.Retry(slot, 10));
     }

@@ -149,7 +149,7 @@ TEST(AWorkerMayReportItsSetUpBeforeItsHello) {
 TEST(AScheduledTaskHasThePolicyOfItsFrame) {
   Dispatcher d({});
   FakeWorker w(d, 5);
-  const Submission policy{.flags = 0xFF, .max_crashes = 1, .max_retries = 2};
+  const Submission policy{.flags = 0xFF & ~kScheduleAwaited, .max_crashes = 1, .max_retries = 2};
   CHECK(w.Schedule(1, 9, "child", policy) == Fault::kNone);
   Turn(d, {&w});
   const Task task = w.Tasks()[0];
@@ -167,7 +167,7 @@ TEST(AScheduledTaskHasThePolicyOfItsFrame) {
   CHECK(w.Claim(w.Tasks()[0]));
   CHECK(d.Disconnect(w.connection()));
   const std::uint32_t slot = ReadAll(d.completions())[0].record.slot;
-  CHECK_EQ(d.SettleLost(slot, false), LostOutcome::kPoison);
+  CHECK_EQ(SettleLost(d, slot, false), LostOutcome::kPoison);
   CHECK_EQ(KindsOf(ReadAll(d.inbox())), "lost ");
   CheckSums(d);
 }
@@ -181,7 +181,7 @@ TEST(CrashesAreCountedAsFarAsTheyGo) {
     CHECK_EQ(w.Tasks().size(), 1u);
     CHECK(d.Disconnect(w.connection()));
     const std::vector<Read> records = ReadAll(d.completions());
-    CHECK_EQ(d.SettleLost(records.back().record.slot, false), LostOutcome::kRetry);
+    CHECK_EQ(SettleLost(d, records.back().record.slot, false), LostOutcome::kRetry);
     CHECK(d.Retry(records.back().record.slot, 0));
   }
   CheckSums(d);

@@ -123,8 +123,44 @@ class FakeWorker final : public FakeEnd {
     return dispatcher_.Receive(connection_, out.span());
   }
 
-  Fault Schedule(std::uint32_t priority, std::uint32_t number, std::string_view payload,
-                 const Submission& policy = {}) {
+  Fault Schedule(std::uint32_t priority, std::uint32_t number, std::string_view payload, Submission policy = {},
+                 std::uint32_t parent = 0) {
+    policy.flags |= kFlagInboxErrors;
+    return ScheduleAs(priority, number, payload, policy, parent);
+  }
+  // The task with the sequence number `parent` waits for it.
+  Fault Fork(std::uint32_t priority, std::uint32_t number, std::string_view payload, std::uint32_t parent,
+             Submission policy = {}) {
+    policy.flags |= kScheduleAwaited;
+    return ScheduleAs(priority, number, payload, policy, parent);
+  }
+  Fault SayNumber(std::uint8_t type, std::uint32_t number) {
+    char body[4];
+    std::memcpy(body, &number, sizeof number);
+    return Say(type, {body, sizeof body});
+  }
+
+  // The results that arrived since the last call: "7=value:abc ", by number, and how often another frame did: "x ".
+  std::string Results() {
+    constexpr const char* kNames[] = {"value",   "error",    "cancelled", "lost",
+                                      "timeout", "deadline", "deadlock",  "unknown"};
+    std::string all;
+    for (const auto& [type, body] : Others()) {
+      if (type != kResult) {
+        all += std::string(1, static_cast<char>(type)) + " ";
+        continue;
+      }
+      CHECK(body.size() >= kResultFields);
+      const auto* at = reinterpret_cast<const std::uint8_t*>(body.data());
+      CHECK(at[10] < std::size(kNames));
+      all += std::to_string(Load<std::uint32_t>(at)) + "=" + kNames[at[10]] + ":" + body.substr(kResultFields) + " ";
+    }
+    return all;
+  }
+
+ private:
+  Fault ScheduleAs(std::uint32_t priority, std::uint32_t number, std::string_view payload, const Submission& policy,
+                   std::uint32_t parent) {
     Bytes out;
     std::uint8_t* at =
         AppendFrame(out, static_cast<std::uint8_t>(kSchedule + priority), kScheduleFields + payload.size());
@@ -134,11 +170,11 @@ class FakeWorker final : public FakeEnd {
     at = Store(at, policy.max_retries);
     at = Store(at, policy.max_crashes);
     at = Store(at, policy.flags);
+    at = Store(at, parent);
     std::copy(payload.begin(), payload.end(), at);
     return dispatcher_.Receive(connection_, out.span());
   }
 
- private:
   bool OnTask(std::uint8_t type, ByteSpan body) override {
     if (type != kTask) return false;
     CHECK(body.size() >= kTaskFields);
@@ -238,6 +274,13 @@ inline void Submit(Dispatcher& dispatcher, std::uint32_t level, std::uint32_t ti
   submission.level = level;
   submission.flags = flags;
   CHECK(dispatcher.Submit(submission, Span(payload)));
+}
+
+// What an owner does with a task that was lost.
+inline LostOutcome SettleLost(Dispatcher& dispatcher, std::uint32_t slot, bool dropped, std::string_view error = "") {
+  const LostOutcome outcome = dispatcher.JudgeLost(slot, dropped);
+  dispatcher.SettleLost(slot, outcome, Span(error));
+  return outcome;
 }
 
 inline void CheckSums(const Dispatcher& dispatcher) {

@@ -139,7 +139,7 @@ class Model {
   void AnswerHeld(bool settle) {
     for (auto& [id, known] : std::map<std::uint64_t, Known>(tasks_)) {
       if (known.where != Where::kHeld || (!settle && Pick(2) == 0)) continue;
-      const LostOutcome outcome = settle || known.lost ? d_.SettleLost(known.slot, settle) : LostOutcome::kRetry;
+      const LostOutcome outcome = settle || known.lost ? SettleLost(d_, known.slot, settle) : LostOutcome::kRetry;
       CHECK(outcome != LostOutcome::kUnknown);
       if (outcome == LostOutcome::kFailed || outcome == LostOutcome::kPoison) End(id);
       if (outcome != LostOutcome::kRetry) continue;

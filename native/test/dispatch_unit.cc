@@ -128,8 +128,8 @@ TEST(OfALostWorkersTasksTheClaimedAreChargedAndTheRestGoBackToTheFrontInOrder) {
   FakeWorker next(d, 2);
   Turn(d, {&next});
   CHECK_EQ(Payloads(next.Tasks()), "urgent 2 3 4 ");
-  CHECK(d.SettleLost(records[2].record.slot, false) == LostOutcome::kFailed);
-  CHECK(d.SettleLost(records[2].record.slot, false) == LostOutcome::kUnknown);
+  CHECK(SettleLost(d, records[2].record.slot, false) == LostOutcome::kFailed);
+  CHECK(SettleLost(d, records[2].record.slot, false) == LostOutcome::kUnknown);
   CHECK_EQ(d.counts().failed, 1u);
   CheckSums(d);
 }
@@ -294,7 +294,7 @@ TEST(DropCancelsWhatWaitsWhatReturnsAndWhatArrives) {
   for (const Read& read : ReadAll(d.completions())) {
     if (read.record.kind == RecordKind::kLost) lost = read.record.slot;
   }
-  CHECK(d.SettleLost(lost, true) == LostOutcome::kCancelled);
+  CHECK(SettleLost(d, lost, true) == LostOutcome::kCancelled);
   CHECK_EQ(d.counts().Left(), 0u);
   CheckSums(d);
 }
@@ -405,7 +405,7 @@ TEST(ATaskThatWasSentAheadIsTakenBackAndDroppedWhenItIsCancelled) {
   for (const Read& read : ReadAll(d.completions())) {
     if (read.record.kind == RecordKind::kLost) lost = read.record.slot;
   }
-  CHECK(d.SettleLost(lost, false) == LostOutcome::kCancelled);
+  CHECK(SettleLost(d, lost, false) == LostOutcome::kCancelled);
   CHECK_EQ(d.counts().waiting, 1u);
   CheckSums(d);
 }

@@ -80,6 +80,7 @@ class Program {
     options.prefetch = (flags >> 4) % 4;
     options.grace_us = (flags & 0x40) != 0 ? 0 : 5000;
     options.max_queue = (flags & 0x80) != 0 ? 2 : ~std::uint64_t{0};
+    options.places = (flags & 0x0C) == 0x0C ? 2 : 0;
     options.inbox_mark = 3;
     options.max_frame_bytes = 600;
     return options;
@@ -87,7 +88,7 @@ class Program {
 
   void Step() {
     End& end = ends_[in_.U8() % kEnds];
-    switch (in_.U8() % 22) {
+    switch (in_.U8() % 23) {
       case 0: {
         if (d_.Find(end.handle) != nullptr) return;
         SharedPage page = in_.U8() % 4 == 0 ? nullptr : FastPage();
@@ -160,6 +161,9 @@ class Program {
       case 20:
         Rare(end);
         return;
+      case 21:
+        Number(end);
+        return;
       default:
         Turn();
         return;
@@ -227,8 +231,18 @@ class Program {
     at = Store(at, std::uint32_t{in_.U8()});
     at = Store(at, std::uint16_t{in_.U8()});
     at = Store(at, in_.U8());
-    Store(at, in_.U8());
+    at = Store(at, in_.U8());
+    Store(at, Sequence(end));
     Frame(end, static_cast<std::uint8_t>(kSchedule + in_.U8() % 5), body);
+  }
+
+  // Of a task that it has scheduled, or another number.
+  void Number(End& end) {
+    const std::uint8_t which = in_.U8();
+    std::uint8_t body[kNumberFields + 1] = {};
+    Store(body, std::uint32_t{in_.U8()});
+    const std::size_t size = which == 255 ? kNumberFields + 1 : kNumberFields;
+    Frame(end, which % 3 == 0 ? kCancel : kAwait, ByteSpan(body).first(size));
   }
 
   void Claim(End& end) {
@@ -298,7 +312,9 @@ class Program {
       CHECK(!d_.Retry(held.slot, 0));
       return;
     }
-    switch (d_.SettleLost(held.slot, how % 8 == 1)) {
+    const LostOutcome outcome = d_.JudgeLost(held.slot, how % 8 == 1);
+    d_.SettleLost(held.slot, outcome, in_.Some(8));
+    switch (outcome) {
       case LostOutcome::kUnknown:
         CHECK(false);
         return;

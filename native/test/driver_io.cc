@@ -204,7 +204,8 @@ class Owner {
           break;
         case RecordKind::kLost:
         case RecordKind::kLostResult:
-          CHECK(turn->SettleLost(record.slot, false) == LostOutcome::kFailed);
+          CHECK(turn->JudgeLost(record.slot, false) == LostOutcome::kFailed);
+          CHECK(!turn->SettleLost(record.slot, LostOutcome::kFailed, {}));
           CHECK(seen_.emplace(record.ticket, false).second);
           ++count;
           break;

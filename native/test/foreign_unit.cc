@@ -264,7 +264,7 @@ TEST(OneThatGoesAwayLosesItsTaskAsAWorkerDoes) {
   const std::vector<Read> records = ReadAll(d.completions());
   CHECK_EQ(KindsOf(records), "lost ");
   CHECK_EQ(records[0].record.worker, 9u);
-  CHECK_EQ(d.SettleLost(records[0].record.slot, false), LostOutcome::kRetry);
+  CHECK_EQ(SettleLost(d, records[0].record.slot, false), LostOutcome::kRetry);
   CHECK(d.Retry(records[0].record.slot, 0));
   CHECK_EQ(d.counts().waiting, 1u);
   CheckSums(d);

@@ -231,7 +231,7 @@ TEST(WhoWaitsIsToldAMomentLaterAndItsWorkerIsReportedWhenPatienceEnds) {
   CHECK(s.d.Disconnect(s.w.connection()));
   const std::vector<Read> lost = ReadAll(s.d.completions());
   CHECK_EQ(KindsOf(lost), "lost ");
-  CHECK_EQ(s.d.SettleLost(lost[0].record.slot, false), LostOutcome::kTimedOut);
+  CHECK_EQ(SettleLost(s.d, lost[0].record.slot, false), LostOutcome::kTimedOut);
   CHECK_EQ(Said(s.d), "timeout ");
 }
 

@@ -1,6 +1,6 @@
 // What `run` and `setup` name: an export of a module.
 
-import { parseTarget, type RunTarget, type TargetObject, type TargetReference } from '../task/target.js';
+import { parseTarget, type RunTarget, type TargetObject, type TargetReference } from './target.js';
 
 /** Checks targets, and remembers them: resolving one costs more than a task. */
 export class RunTargets {

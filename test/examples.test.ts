@@ -1,13 +1,15 @@
-// The examples of workers, run as programs.
+// The examples of workers and of tasks that wait for tasks, run as programs.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 
-const FOLDER = new URL('../../examples/workers/', import.meta.url);
+const FOLDER = new URL('../../examples/', import.meta.url);
 
 async function run(name: string): Promise<string> {
   const file = fileURLToPath(new URL(`${name}.mjs`, FOLDER));
@@ -27,6 +29,16 @@ describe('examples/workers', () => {
     ['persistent', '4 [ 0, 9, 36, 81 ]\n3 [ 1, 16, 49 ]\n3 [ 4, 25, 64 ]\n'],
     ['pool', '1000 squares, their sum is 332833500; 3 workers, of which one was replaced\n'],
   ] as const) {
-    test(name, async () => assert.equal(await run(name), expected));
+    test(name, async () => assert.equal(await run(`workers/${name}`), expected));
   }
+});
+
+test('examples/forks', async () => {
+  const folder = fileURLToPath(FOLDER);
+  const files = await readdir(folder, { recursive: true, withFileTypes: true });
+  const sizes = files.filter((file) => file.isFile()).map(async ({ parentPath, name }) => stat(join(parentPath, name)));
+  const bytes = (await Promise.all(sizes)).reduce((sum, { size }) => sum + size, 0);
+  const kinds = ['this thread', 'one process', 'three threads'];
+  const lines = kinds.map((kind) => `${kind}: 50000 numbers in order, ${bytes} bytes of examples\n`);
+  assert.equal(await run('forks/forks'), lines.join(''));
 });

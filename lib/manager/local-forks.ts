@@ -1,0 +1,93 @@
+// The LocalManager as one of its tasks sees it: `ctx.manager`.
+
+import type { RunContext, Wait } from '../runtime/run-context.js';
+import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
+import type { RunTarget } from '../task/target.js';
+import type { Task } from '../task/task.js';
+
+/** What it asks of the manager. */
+export interface LocalHost {
+  add<R>(task: Task<R>, priority: number | undefined, isCall: boolean): TaskHandle<R>;
+  toCall<R>(target: RunTarget, args: readonly unknown[], options: RunOptions): Task<R>;
+  /** A task waits for this one: it goes before its level, the last one first. */
+  promote(id: number): void;
+  sendMessage(message: unknown): void;
+}
+
+/** Waiting for a result lends the task's place to what it waits for, as it does in a worker. */
+export class LocalTaskManager implements Manager {
+  readonly #host: LocalHost;
+  readonly #context: RunContext;
+
+  constructor(host: LocalHost, context: RunContext) {
+    this.#host = host;
+    this.#context = context;
+  }
+
+  schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
+    return new LocalChild(this.#host, this.#context, this.#host.add(task, priority, false));
+  }
+
+  run<R>(target: RunTarget, args: readonly unknown[] = [], options: RunOptions = {}): Promise<R> {
+    const task = this.#host.toCall<R>(target, args, options);
+    return this.#call(task);
+  }
+
+  sendMessage(message: unknown): void {
+    this.#host.sendMessage(message);
+  }
+
+  async #call<R>(task: Task<R>): Promise<R> {
+    if (this.#context.stopped !== undefined) throw this.#context.stopped;
+    return waitFor(this.#host, this.#context, this.#host.add(task, undefined, true));
+  }
+}
+
+class LocalChild<R> implements TaskHandle<R> {
+  readonly id: number;
+  readonly task: Task<R>;
+  readonly #host: LocalHost;
+  readonly #context: RunContext;
+  readonly #handle: TaskHandle<R>;
+  #result: Promise<R> | undefined;
+
+  constructor(host: LocalHost, context: RunContext, handle: TaskHandle<R>) {
+    this.id = handle.id;
+    this.task = handle.task;
+    this.#host = host;
+    this.#context = context;
+    this.#handle = handle;
+  }
+
+  get result(): Promise<R> {
+    if (this.#result === undefined) {
+      this.#result = waitFor(this.#host, this.#context, this.#handle);
+      // Who asks for a result need not have looked at it yet.
+      this.#result.catch(() => {});
+    }
+    return this.#result;
+  }
+
+  cancel(reason?: unknown): void {
+    this.#handle.cancel(reason);
+  }
+}
+
+async function waitFor<R>(host: LocalHost, context: RunContext, handle: TaskHandle<R>): Promise<R> {
+  if (context.stopped !== undefined) throw context.stopped;
+  let stop: Wait['stop'] = () => {};
+  const stopped = new Promise<never>((_, reject) => {
+    stop = (reason) => {
+      handle.cancel(reason);
+      reject(reason);
+    };
+  });
+  const wait = { stop };
+  host.promote(handle.id);
+  context.beginWait(wait);
+  try {
+    return await Promise.race([handle.result, stopped]);
+  } finally {
+    context.endWait(wait);
+  }
+}

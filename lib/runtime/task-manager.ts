@@ -1,0 +1,98 @@
+// The manager as one task sees it: `ctx.manager`.
+
+import { InvalidArgumentError, NotPortableError } from '../errors.js';
+import { checkSignal, ownOptions } from '../own-options.js';
+import { cancellationOf } from '../task/failures.js';
+import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
+import { checkPolicy, type LimitOptions, type TaskPolicy } from '../task/policy.js';
+import { RunTargets } from '../task/run-targets.js';
+import { specName, toSpec } from '../task/spec.js';
+import { choosePriority, type RunTarget } from '../task/target.js';
+import type { Task } from '../task/task.js';
+import type { WorkerConfiguration } from './configuration.js';
+import type { Forks } from './forks.js';
+import type { RunContext } from './run-context.js';
+
+const STAYS = 'stays in the process that made it: a task that another task schedules can have none';
+
+const targets = new RunTargets();
+
+/**
+ * Forwards over the worker's connection. What it was given is owned by the manager before the task that called it ends,
+ * so nothing is lost when this worker dies later. Waiting for a result lends the task's place to what it waits for.
+ */
+export class TaskManager implements Manager {
+  readonly #forks: Forks;
+  readonly #context: RunContext;
+  readonly #configuration: WorkerConfiguration;
+
+  constructor(forks: Forks, context: RunContext, configuration: WorkerConfiguration) {
+    this.#forks = forks;
+    this.#context = context;
+    this.#configuration = configuration;
+  }
+
+  schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
+    const spec = toSpec(task);
+    if (task.signal !== undefined) throw new NotPortableError(`the signal of task '${task.name}' ${STAYS}`);
+    const level = choosePriority(priority, task.priority, this.#configuration.levels);
+    const policy = this.#policyOf(task.limits, task.name);
+    const number = this.#forks.schedule(this.#context, { spec, name: specName(spec), level, policy });
+    return new ChildTask<R>(this.#forks, this.#context, number, task);
+  }
+
+  run<R>(target: RunTarget, args: readonly unknown[] = [], options: RunOptions = {}): Promise<R> {
+    const { module, exportName: name } = targets.resolve(target);
+    if (!Array.isArray(args)) throw new InvalidArgumentError('args is an array of arguments');
+    const given = ownOptions(options, 'the options of run');
+    const level = choosePriority(given.priority, undefined, this.#configuration.levels);
+    const policy = this.#policyOf(given, name);
+    const signal = checkSignal(given.signal);
+    const fork = { spec: ['f', '', module, name, args] as const, name, level, policy };
+    return this.#forks.run(this.#context, fork, signal) as Promise<R>;
+  }
+
+  /** Resolves when the manager has accepted the message; await it to be slowed down to the reader's pace. */
+  sendMessage(message: unknown): Promise<void> {
+    return this.#forks.sendMessage(message);
+  }
+
+  #policyOf(limits: LimitOptions, name: string): TaskPolicy {
+    const policy = checkPolicy(limits, this.#configuration.policy);
+    if (policy.backoff !== undefined) throw new NotPortableError(`the backoff of task '${name}' ${STAYS}`);
+    return policy;
+  }
+}
+
+/** Its result is the manager's until somebody asks for it. */
+class ChildTask<R> implements TaskHandle<R> {
+  readonly id: number;
+  readonly task: Task<R>;
+  readonly #forks: Forks;
+  readonly #context: RunContext;
+  readonly #number: number;
+  #result: Promise<R> | undefined;
+  #reason: Error | undefined;
+
+  constructor(forks: Forks, context: RunContext, number: number, task: Task<R>) {
+    this.id = forks.idOf(number);
+    this.task = task;
+    this.#forks = forks;
+    this.#context = context;
+    this.#number = number;
+  }
+
+  get result(): Promise<R> {
+    if (this.#result === undefined) {
+      this.#result = this.#forks.result(this.#context, this.#number, this.task.name, this.#reason) as Promise<R>;
+      // Who asks for a result need not have looked at it yet.
+      this.#result.catch(() => {});
+    }
+    return this.#result;
+  }
+
+  cancel(reason?: unknown): void {
+    this.#reason ??= cancellationOf(reason);
+    this.#forks.cancel(this.#number, this.#reason);
+  }
+}

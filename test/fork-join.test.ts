@@ -1,0 +1,249 @@
+// Tasks that wait for tasks which they have scheduled: on every kind of manager, at any depth, with one worker.
+
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import {
+  type BosunError,
+  CancellationError,
+  LocalManager,
+  type ProcessManager,
+  Task,
+  WorkerException,
+} from '../lib/index.js';
+import { untilGone } from './fixtures/alive.js';
+import { Double } from './fixtures/fork-tasks.js';
+import { makeManager } from './fixtures/scene.js';
+
+const MODULE = new URL('./fixtures/fork-tasks.js', import.meta.url);
+const at = (name: string) => ({ module: MODULE, export: name });
+
+/** So many messages, without the end of the inbox. */
+async function take(manager: ProcessManager | LocalManager, count: number): Promise<unknown[]> {
+  const messages: unknown[] = [];
+  for await (const message of manager.messages()) {
+    messages.push(message);
+    if (messages.length === count) break;
+  }
+  return messages;
+}
+
+async function all(manager: ProcessManager | LocalManager): Promise<unknown[]> {
+  return take(manager, Number.POSITIVE_INFINITY);
+}
+
+const MANAGERS: Readonly<Record<string, (t: TestContext) => ProcessManager | LocalManager>> = {
+  'a LocalManager': () => new LocalManager(),
+  'one process': (t) => makeManager(t),
+  'three processes': (t) => makeManager(t, { workers: 3, minWorkers: 3 }),
+  'a process that runs four at once': (t) => makeManager(t, { concurrency: 4 }),
+  'one thread': (t) => makeManager(t, { kind: 'thread' }),
+};
+
+for (const [kind, make] of Object.entries(MANAGERS)) {
+  describe(`tasks that wait for tasks, with ${kind}`, () => {
+    test('get the results at any depth', async (t) => {
+      const manager = make(t);
+      assert.equal(await manager.run(at('fibonacci'), [10]), 55);
+      assert.equal(await manager.run(at('depth'), [150]), (150 * 151) / 2);
+      assert.equal(manager.tasksLeft, 0);
+    });
+
+    test('may ask for the result of a scheduled task when that has ended', async (t) => {
+      assert.deepEqual(
+        await make(t).run(at('later'), [20]),
+        Array.from({ length: 20 }, (_, i) => 2 * i),
+      );
+    });
+
+    test('get values of any size, and none', async (t) => {
+      const manager = make(t);
+      for (const value of [
+        undefined,
+        null,
+        new Map([[1, new Date(5)]]),
+        Buffer.alloc(1 << 20, 7),
+        'x'.repeat(100_000),
+      ]) {
+        assert.deepEqual(await manager.run(at('passOn'), ['echo', value]), value);
+      }
+    });
+
+    test('get failures as errors, through any number of levels', async (t) => {
+      const manager = make(t);
+      const expected = {
+        name: 'WorkerException',
+        code: 'ERR_BOSUN_TASK_FAILED',
+        cause: { name: 'RangeError', message: 'bad' },
+        taskName: 'fail',
+      };
+      const seen = (await manager.run(at('caught'), ['fail', 'bad'])) as Record<string, unknown>;
+      const { name, code, cause, taskName } = seen;
+      assert.deepEqual({ name, code, cause, taskName }, expected);
+      assert.match(String(seen['message']), /^task \d+ 'fail' failed( in worker \d+)?: RangeError: bad$/);
+      await assert.rejects(manager.run(at('passOn'), ['passOn', 'fail', 'bad']), (error: WorkerException) => {
+        const [first, second] = [error.cause as Error, (error.cause as Error).cause as Error];
+        assert.deepEqual([first.name, second.name], ['WorkerException', 'WorkerException']);
+        assert.equal((second.cause as Error).message, 'bad');
+        return true;
+      });
+    });
+
+    test('get failures of `run` alone, those of `schedule` go to the inbox too', async (t) => {
+      const manager = make(t);
+      const done = manager.run(at('schedulesFailure'));
+      const messages = (await all(manager)) as WorkerException[];
+      assert.equal(await done, 'both failed');
+      assert.deepEqual(
+        messages.map(({ cause }) => (cause as Error).message),
+        ['scheduled'],
+      );
+    });
+
+    for (const how of ['signal', 'handle'] as const) {
+      test(`cancel them, by a ${how}`, async (t) => {
+        const seen = (await make(t).run(at('cancels'), [how])) as Record<string, unknown>;
+        if (how === 'signal') assert.equal(seen['message'], 'enough');
+        else assert.deepEqual([seen['name'], seen['cause']], ['CancellationError', 'enough']);
+      });
+    }
+
+    test('give them limits', async (t) => {
+      const manager = make(t);
+      const seen = (await manager.run(at('limited'), [{ timeout: 20 }])) as Record<string, unknown>;
+      assert.deepEqual([seen['name'], seen['code']], ['TimeoutError', 'ERR_BOSUN_TIMEOUT']);
+    });
+
+    test('that are cancelled cancel what they wait for, down to the leaves', async (t) => {
+      const manager = make(t);
+      const controller = new AbortController();
+      const result = manager.run(at('waitingTree'), ['root', 3], { signal: controller.signal });
+      const ended = assert.rejects(result, /enough/);
+      const messages: unknown[] = [];
+      for await (const message of manager.messages()) {
+        messages.push(message);
+        if (message === 'root.3.2.1') controller.abort(new Error('enough'));
+      }
+      await ended;
+      assert.deepEqual(messages.toSorted(), [
+        'root ends',
+        'root.3 ends',
+        'root.3.2 ends',
+        'root.3.2.1',
+        'root.3.2.1 stopped',
+      ]);
+      assert.equal(manager.tasksLeft, 0);
+    });
+
+    test('are classes as well, and are given to a manager by themselves', async (t) => {
+      const manager = make(t);
+      const handle = manager.schedule(new Double(4));
+      const { result } = manager.schedule(Task.from<number>(MODULE, 'depth', [4]));
+      assert.deepEqual([await handle.result, await result], [8, 10]);
+    });
+  });
+}
+
+for (const [kind, make] of Object.entries(MANAGERS)) {
+  if (kind === 'three processes' || kind.includes('four')) continue;
+  test(`with ${kind} the last child runs first, and nothing else between a parent and its children`, async (t) => {
+    const manager = make(t);
+    const before = manager.run(at('echo'), ['until the worker is ready']);
+    await before;
+    const families = ['a', 'b'].map((name) => manager.run(at('family'), [name, 3]));
+    assert.deepEqual(await take(manager, 8), ['a2', 'a1', 'a0', 'a ends', 'b2', 'b1', 'b0', 'b ends']);
+    await Promise.all(families);
+  });
+}
+
+describe('tasks that wait for tasks', () => {
+  test('in a worker that dies are lost, and their children run all the same', async (t) => {
+    // The parent keeps the only place of its worker, so that no child dies with it.
+    const manager = makeManager(t, { workers: 2, minWorkers: 2, yieldWhileWaiting: false });
+    await manager.ready();
+    const lost = manager.run(at('dieWithChildren'), [3]);
+    const messages = all(manager);
+    await assert.rejects(lost, { code: 'ERR_BOSUN_WORKER_LOST', exitSignal: 'SIGKILL' });
+    assert.deepEqual((await messages).toSorted(), ['child 0', 'child 1', 'child 2', 'scheduled']);
+    assert.equal(manager.tasksLeft, 0);
+  });
+
+  test('learn how the worker of a child ended', async (t) => {
+    // The parent keeps the only place of its worker, so the child dies elsewhere.
+    const manager = makeManager(t, { workers: 2, minWorkers: 2, yieldWhileWaiting: false });
+    await manager.ready();
+    const seen = (await manager.run(at('caughtLoss'), [{}])) as Record<string, unknown>;
+    assert.deepEqual([seen['name'], seen['exitSignal'], seen['taskName']], ['WorkerLostError', 'SIGKILL', 'die']);
+    assert.match(String(seen['message']), /worker \d+ \(pid \d+\) was ended by SIGKILL while it ran task \d+ 'die'/);
+    const retry = { max: 10, maxCrashes: 2, on: ['lost'] };
+    const poison = (await manager.run(at('caughtLoss'), [{ retry }])) as Record<string, unknown>;
+    assert.deepEqual([poison['name'], (poison['exits'] as unknown[]).length], ['PoisonTaskError', 2]);
+    assert.equal(await manager.run(at('caughtLoss'), [{ retry }, 'dieOnce']), 2);
+    // All of them have a promise.
+    assert.equal(manager.stats().inbox.messages, 0);
+  });
+
+  test('are refused when they would keep the last place (yieldWhileWaiting: false)', async (t) => {
+    const manager = makeManager(t, { yieldWhileWaiting: false });
+    const alone = (await manager.run(at('caught'), ['echo', 1])) as Record<string, unknown>;
+    assert.deepEqual([alone['name'], alone['code']], ['WouldDeadlockError', 'ERR_BOSUN_WOULD_DEADLOCK']);
+    // Waiting for nothing it works as ever.
+    assert.equal(await manager.run(at('echo'), [1]), 1);
+    const two = makeManager(t, { workers: 2, yieldWhileWaiting: false });
+    assert.equal(await two.run(at('depth'), [1]), 1);
+    await assert.rejects(two.run(at('depth'), [2]), (error: WorkerException) => {
+      const inner = error.cause as WorkerException;
+      assert.equal((inner.cause as BosunError).code, 'ERR_BOSUN_WOULD_DEADLOCK');
+      return true;
+    });
+    assert.deepEqual([manager.tasksLeft, two.tasksLeft], [0, 0]);
+  });
+
+  test('cannot have the result of one that went with its parent', async (t) => {
+    const manager = makeManager(t);
+    await manager.run(at('keep'));
+    const seen = (await manager.run(at('readKept'))) as Record<string, unknown>;
+    assert.equal(seen['code'], 'ERR_BOSUN_NO_RESULT_HERE');
+  });
+
+  test('cannot give a child what stays in their process', async (t) => {
+    await assert.rejects(makeManager(t).run(at('withBackoff')), (error: WorkerException) => {
+      assert.equal((error.cause as BosunError).code, 'ERR_BOSUN_NOT_PORTABLE');
+      return true;
+    });
+  });
+
+  for (const policy of ['cancel', 'kill'] as const) {
+    test(`are settled by close('${policy}')`, async (t) => {
+      const manager = makeManager(t, { workers: 2, grace: 20_000 });
+      const results = ['a', 'b', 'c'].map((name) => manager.run(at('waitingTree'), [name, 3]));
+      const outcomes = Promise.allSettled(results);
+      for await (const message of manager.messages()) if (String(message).endsWith('.1')) break;
+      const pids = manager.workers.map(({ pid }) => pid as number);
+      const report = await manager.close(policy);
+      for (const outcome of await outcomes) {
+        assert.equal(outcome.status, 'rejected');
+        const { reason } = outcome as PromiseRejectedResult;
+        assert.ok(reason instanceof CancellationError || reason instanceof WorkerException, String(reason));
+      }
+      assert.equal(report.failed, 0);
+      await untilGone(pids);
+    });
+  }
+
+  test('are counted like all others', async (t) => {
+    const manager = makeManager(t, { workers: 2 });
+    await manager.run(at('fibonacci'), [10]);
+    const { tasks } = manager.stats();
+    // fib(10) is a tree of 177 calls.
+    assert.deepEqual([tasks.accepted, tasks.done, tasks.waiting, tasks.sent], [177, 177, 0, 0]);
+  });
+
+  test('of a LocalManager may use it directly', async () => {
+    const manager = new LocalManager();
+    const parent = new Task(async () => {
+      const doubled = await manager.schedule(new Double(2)).result;
+      return doubled + (await manager.run<number>(at('echo'), [1]));
+    });
+    assert.equal(await manager.schedule(parent).result, 5);
+  });
+});
