@@ -97,6 +97,8 @@ export interface NativeDispatcher {
   /** One record whose payload lies elsewhere. */
   submitLong(fields: Uint8Array, payload: Uint8Array): void;
   cancel(ticket: number): number;
+  /** For the task, when it runs; false when there is no such task. */
+  sendTo(ticket: number, letter: Uint8Array): boolean;
   /** What becomes of a task that was lost, see LostOutcome in native/dispatch/dispatcher.h. */
   judgeLost(slot: number, dropped: boolean): number;
   /** True when its failure has a place in the inbox. @param error for a task that waits for it. */

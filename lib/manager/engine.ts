@@ -191,6 +191,9 @@ export class Engine {
   /** @param error what the task is to reject with. */
   readonly cancel = (ticket: number, error: unknown): void => this.#intake.cancel(ticket, error);
 
+  /** @throws DataCloneError, FrameTooLargeError */
+  readonly send = (ticket: number, message: unknown): void => this.#intake.send(ticket, message);
+
   /** Starts one more. */
   addWorker(settings: ManagerSettings): WorkerId {
     const worker = this.workers.add(settings);
@@ -345,6 +348,9 @@ export class Engine {
         this.#settlement.retry(record);
         // Its time may come before that of all others.
         this.#requestTurn();
+        break;
+      case RECORD.PROGRESS:
+        this.#settlement.progress(record);
         break;
       case RECORD.STOPPING:
         this.#settlement.giveUp(record);

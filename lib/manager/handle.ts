@@ -2,7 +2,8 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import { cancellationOf } from '../task/failures.js';
-import type { TaskHandle } from '../task/manager.js';
+import type { ProgressListener, TaskHandle } from '../task/manager.js';
+import { checkListener, tell } from '../task/progress.js';
 import type { Task } from '../task/task.js';
 import type { Outcome, ScheduledWaiter } from './submissions.js';
 
@@ -14,21 +15,30 @@ export function inTaskResource<R>(make: () => Promise<R>): Promise<R> {
   return new AsyncResource(TASK_RESOURCE).runInAsyncScope(make);
 }
 
+/** What a handle does with its ticket. */
+export interface HandleActions {
+  /** @param error what the task is to reject with. */
+  cancel(ticket: number, error: unknown): void;
+  /** @throws DataCloneError */
+  send(ticket: number, message: unknown): void;
+}
+
 /** Makes its promise only when somebody asks for the result. */
 export class ScheduledTask<R> extends AsyncResource implements TaskHandle<R>, ScheduledWaiter {
   readonly id: number;
   readonly task: Task<R>;
-  readonly #cancel: (ticket: number, error: unknown) => void;
+  readonly #actions: HandleActions;
+  #listeners: Set<ProgressListener> | undefined;
   #ticket = -1;
   #outcome: Outcome | undefined;
   #promise: Promise<R> | undefined;
   #resolve: ((value: R | Promise<R>) => void) | undefined;
 
-  constructor(id: number, task: Task<R>, cancel: (ticket: number, error: unknown) => void) {
+  constructor(id: number, task: Task<R>, actions: HandleActions) {
     super(TASK_RESOURCE);
     this.id = id;
     this.task = task;
-    this.#cancel = cancel;
+    this.#actions = actions;
   }
 
   /** The dispatcher's name for it until it is settled. */
@@ -53,7 +63,26 @@ export class ScheduledTask<R> extends AsyncResource implements TaskHandle<R>, Sc
 
   cancel(reason?: unknown): void {
     if (this.#outcome !== undefined) return;
-    this.#cancel(this.#ticket, cancellationOf(reason));
+    this.#actions.cancel(this.#ticket, cancellationOf(reason));
+  }
+
+  send(message: unknown): void {
+    if (this.#outcome === undefined) this.#actions.send(this.#ticket, message);
+  }
+
+  onProgress(listener: ProgressListener): this {
+    checkListener(listener);
+    this.#listeners ??= new Set();
+    this.#listeners.add(listener);
+    return this;
+  }
+
+  get isListened(): boolean {
+    return this.#listeners !== undefined;
+  }
+
+  progress(value: unknown): void {
+    this.runInAsyncScope(() => tell(this.#listeners, value));
   }
 
   settle(outcome: Outcome): void {

@@ -3,6 +3,8 @@
 import { QueueFullError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import { deadlineMissed } from '../task/failures.js';
+import { NUMBER_FIELDS } from '../wire/frame.js';
+import { encodePayload } from '../wire/payload.js';
 import type { Settlement } from './settlement.js';
 import type { CountReader } from './stats.js';
 import type { Submission, Submissions } from './submissions.js';
@@ -58,9 +60,10 @@ export class Intake {
     const { submissions, settlement, waitsWhenFull } = this.#parts;
     const hasRoom = this.#hasPlace();
     if (!hasRoom && !waitsWhenFull) throw new QueueFullError();
-    const { policy } = submission;
+    const { policy, onProgress } = submission;
     const ticket = hasRoom ? submissions.add(submission) : this.#enterOutside(submission);
     this.#waitingRoom.taken();
+    if (onProgress !== undefined) settlement.useListener(ticket, onProgress);
     if (policy.backoff !== undefined) settlement.useBackoff(ticket, policy.backoff);
     if (signal !== undefined) settlement.signals.watch(signal, ticket);
     return ticket;
@@ -94,6 +97,27 @@ export class Intake {
     requestTurn();
   }
 
+  /**
+   * For a task, when it runs.
+   *
+   * @throws DataCloneError, FrameTooLargeError
+   */
+  send(ticket: number, message: unknown): void {
+    const { dispatcher, submissions, requestTurn } = this.#parts;
+    const letter = encodePayload(message, 'message');
+    submissions.checkSize('the message', NUMBER_FIELDS + letter.byteLength);
+    const visitor = this.#waitingRoom.find(ticket);
+    if (visitor !== undefined) {
+      visitor.letters.push(Uint8Array.from(letter));
+      return;
+    }
+    // The task first; the letter lies in memory that this may use.
+    const copy = submissions.pending > 0 ? Uint8Array.from(letter) : letter;
+    submissions.flush();
+    dispatcher.sendTo(ticket, copy);
+    requestTurn();
+  }
+
   /** Nothing waits any more, wherever it waited, nor will. */
   drop(): void {
     const { dispatcher, submissions, requestTurn } = this.#parts;
@@ -115,20 +139,18 @@ export class Intake {
       deadlineMs === 0
         ? undefined
         : { at: performance.now() + deadlineMs, timer: setTimeout(expire, deadlineMs).unref() };
-    this.#waitingRoom.enter({ ticket, id, fields: { level, flags, policy }, payload, deadline });
+    this.#waitingRoom.enter({ ticket, id, fields: { level, flags, policy }, payload, deadline, letters: [] });
     return ticket;
   }
 
-  #enter({ ticket, id, fields, payload, deadline }: Visitor): void {
-    const { submissions } = this.#parts;
-    if (deadline === undefined) {
-      submissions.write(ticket, id, fields, payload);
-      return;
-    }
-    clearTimeout(deadline.timer);
+  #enter({ ticket, id, fields, payload, deadline, letters }: Visitor): void {
+    const { submissions, dispatcher } = this.#parts;
+    clearTimeout(deadline?.timer);
     // What is left of it.
-    const deadlineMs = Math.max(1, Math.ceil(deadline.at - performance.now()));
+    const deadlineMs = deadline === undefined ? 0 : Math.max(1, Math.ceil(deadline.at - performance.now()));
     submissions.write(ticket, id, { ...fields, policy: { ...fields.policy, deadlineMs } }, payload);
+    if (letters.length > 0) submissions.flush();
+    for (const letter of letters) dispatcher.sendTo(ticket, letter);
   }
 
   #hasRoom(): boolean {

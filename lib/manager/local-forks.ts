@@ -1,7 +1,8 @@
 // The LocalManager as one of its tasks sees it: `ctx.manager`.
 
 import type { RunContext, Wait } from '../runtime/run-context.js';
-import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
+import type { Manager, ProgressListener, RunOptions, TaskHandle } from '../task/manager.js';
+import { checkListener } from '../task/progress.js';
 import type { RunTarget } from '../task/target.js';
 import type { Task } from '../task/task.js';
 
@@ -30,16 +31,18 @@ export class LocalTaskManager implements Manager {
 
   run<R>(target: RunTarget, args: readonly unknown[] = [], options: RunOptions = {}): Promise<R> {
     const task = this.#host.toCall<R>(target, args, options);
-    return this.#call(task);
+    return this.#call(task, checkListener(options.onProgress));
   }
 
   sendMessage(message: unknown): void {
     this.#host.sendMessage(message);
   }
 
-  async #call<R>(task: Task<R>): Promise<R> {
+  async #call<R>(task: Task<R>, onProgress: ProgressListener | undefined): Promise<R> {
     if (this.#context.stopped !== undefined) throw this.#context.stopped;
-    return waitFor(this.#host, this.#context, this.#host.add(task, undefined, true));
+    const handle = this.#host.add(task, undefined, true);
+    if (onProgress !== undefined) handle.onProgress(onProgress);
+    return waitFor(this.#host, this.#context, handle);
   }
 }
 
@@ -70,6 +73,15 @@ class LocalChild<R> implements TaskHandle<R> {
 
   cancel(reason?: unknown): void {
     this.#handle.cancel(reason);
+  }
+
+  send(message: unknown): void {
+    this.#handle.send(message);
+  }
+
+  onProgress(listener: ProgressListener): this {
+    this.#handle.onProgress(listener);
+    return this;
   }
 }
 

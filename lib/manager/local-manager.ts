@@ -17,6 +17,7 @@ import { currentContext, runInContext } from '../task/context.js';
 import { deadlineMissed } from '../task/failures.js';
 import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
 import { backoffMs, CAUSE_FLAGS, checkPolicy, NO_POLICY, type RetryCause, type TaskPolicy } from '../task/policy.js';
+import { checkListener } from '../task/progress.js';
 import { RunTargets } from '../task/run-targets.js';
 import { choosePriority, type RunTarget } from '../task/target.js';
 import { Task, type TaskOptions } from '../task/task.js';
@@ -40,6 +41,8 @@ interface Entry {
   readonly policy: TaskPolicy;
   /** By `run`: its failure reaches only its promise. */
   readonly isCall: boolean;
+  /** What was sent to it; an attempt more gets all of it again. */
+  readonly letters: unknown[];
   attempt: number;
   /** By when it must have begun. */
   readonly dueAt: number;
@@ -106,7 +109,12 @@ export class LocalManager implements Manager {
     const inner = this.#inner;
     if (inner !== undefined) return inner.run(target, args, options);
     const task = this.#toCall<R>(target, args, options);
-    return (async () => this.#add(task, undefined, true).result)();
+    const onProgress = checkListener(options.onProgress);
+    return (async () => {
+      const handle = this.#add(task, undefined, true);
+      if (onProgress !== undefined) handle.onProgress(onProgress);
+      return handle.result;
+    })();
   }
 
   /** Inside one of its own tasks the manager is that task's. */
@@ -131,7 +139,10 @@ export class LocalManager implements Manager {
     task.signal?.throwIfAborted();
     this.#ids += 1;
     const id = this.#ids;
-    const handle: ScheduledTask<R> = new ScheduledTask<R>(id, task, (_, error) => this.#drop(id, error));
+    const handle: ScheduledTask<R> = new ScheduledTask<R>(id, task, {
+      cancel: (_, error) => this.#drop(id, error),
+      send: (_, message) => this.#send(id, message),
+    });
     const policy = checkPolicy(task.limits, NO_POLICY);
     const dueAt = performance.now() + (policy.deadlineMs || Number.POSITIVE_INFINITY);
     const entry: Entry = {
@@ -140,6 +151,7 @@ export class LocalManager implements Manager {
       level,
       policy,
       isCall,
+      letters: [],
       attempt: 1,
       dueAt,
       timer: undefined,
@@ -155,7 +167,7 @@ export class LocalManager implements Manager {
   }
 
   sendMessage(message: unknown): void {
-    this.#inbox.push(decodePayload(Uint8Array.from(encodePayload(message))));
+    this.#inbox.push(cloned(message, 'message'));
     this.#reader?.wake();
   }
 
@@ -191,6 +203,7 @@ export class LocalManager implements Manager {
       log: createLogger(false),
       worker: 0,
       state: { value: undefined },
+      progress: (id: number, value: unknown) => this.#entries.get(id)?.handle.progress(cloned(value, 'progress')),
       stopReason: (id: number) => (this.#isOverTime(id) ? STOP_REASON.TIMEOUT : 0),
     };
     for (;;) {
@@ -233,6 +246,14 @@ export class LocalManager implements Manager {
     this.#wake();
   }
 
+  #send(id: number, message: unknown): void {
+    const letter = cloned(message, 'message');
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#running.get(id)?.context.deliver(letter);
+    entry.letters.push(letter);
+  }
+
   /** True when it waited. */
   #remove(entry: Entry): boolean {
     for (const waiting of [this.#levels[entry.level] as Entry[], this.#forked[entry.level] as Entry[]]) {
@@ -259,6 +280,7 @@ export class LocalManager implements Manager {
       const context = new RunContext(environment, id, 0, id, entry.attempt);
       const overAt = performance.now() + (policy.timeoutMs || Number.POSITIVE_INFINITY);
       this.#running.set(id, { entry, context, overAt });
+      for (const letter of entry.letters) context.deliver(letter);
       await this.#run(entry, context);
       this.#running.delete(id);
     }
@@ -349,6 +371,11 @@ export class LocalManager implements Manager {
     this.#settle(entry, { error });
     this.#reader?.wake();
   }
+}
+
+/** As it would come from a process. */
+function cloned(value: unknown, name: string): unknown {
+  return decodePayload(Uint8Array.from(encodePayload(value, name)));
 }
 
 function details({ id, handle, attempt }: Entry): WorkerExceptionDetails {

@@ -7,6 +7,7 @@ import { Proxy } from '../runtime/proxy.js';
 import type { WorkerId } from '../task/context.js';
 import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
 import { checkPolicy } from '../task/policy.js';
+import { checkListener } from '../task/progress.js';
 import { RunTargets } from '../task/run-targets.js';
 import { specName, type TaskSpec, toSpec } from '../task/spec.js';
 import type { RunTarget } from '../task/target.js';
@@ -101,7 +102,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const spec = toSpec(task);
     const level = choosePriority(priority, task.priority, this.#settings.levels);
     this.#engine.prepare(task.signal);
-    const handle = new ScheduledTask<R>(this.#engine.nextId, task, this.#engine.cancel);
+    const handle = new ScheduledTask<R>(this.#engine.nextId, task, this.#engine);
     const policy = checkPolicy(task.limits, this.#settings.policy);
     const name = specName(spec);
     const prefix = this.#prefixes.of(spec);
@@ -124,6 +125,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const level = choosePriority(given.priority, undefined, this.#settings.levels);
     const policy = checkPolicy(given, this.#settings.policy);
     const signal = checkSignal(given.signal);
+    const onProgress = checkListener(given.onProgress);
     return inTaskResource(() => {
       // What is thrown in here rejects the promise.
       return new Promise<R>((resolve) => {
@@ -131,7 +133,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
         const spec: TaskSpec = ['f', '', module, name, args];
         const prefix = this.#prefixes.of(spec);
         const waiter = resolve as (outcome: unknown) => void;
-        this.#engine.submit({ level, flags: 0, spec, prefix, policy, waiter, name }, signal);
+        this.#engine.submit({ level, flags: 0, spec, prefix, policy, waiter, name, onProgress }, signal);
       });
     });
   }

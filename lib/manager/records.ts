@@ -20,6 +20,7 @@ export const RECORD = {
   UNRESPONSIVE: 14,
   FOREIGN_MESSAGE: 15,
   CLOSED: 16,
+  PROGRESS: 17,
 } as const;
 
 /** A bit of the kind: the payload is not in the record, but attached to it. */

@@ -11,7 +11,9 @@ import {
 } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import { AbortSignals } from '../task/abort-signals.js';
+import type { ProgressListener } from '../task/manager.js';
 import { backoffMs } from '../task/policy.js';
+import { tell } from '../task/progress.js';
 import { encodeLoss } from '../wire/loss.js';
 import { decodePayload } from '../wire/payload.js';
 import { announce, isAnnounced } from './announce.js';
@@ -53,6 +55,8 @@ export class Settlement {
   readonly signals: AbortSignals;
   /** Of tasks that have one of their own, by ticket. */
   readonly #backoffs = new Map<number, (attempt: number) => number>();
+  /** To the progress of calls, by ticket. */
+  readonly #listeners = new Map<number, ProgressListener>();
   /** How the workers ended that a task has cost so far, by its id. */
   readonly #exits = new Map<number, ExitDetails[]>();
   /** Why tasks were told to stop, or dropped, by ticket: what they are to reject with. */
@@ -73,6 +77,20 @@ export class Settlement {
     this.#backoffs.set(ticket, backoff);
   }
 
+  useListener(ticket: number, listener: ProgressListener): void {
+    this.#listeners.set(ticket, listener);
+  }
+
+  /** A task says how far it has come. */
+  progress({ ticket, bytes, start, end }: DispatchRecord): void {
+    const listener = this.#listeners.get(ticket);
+    const handle = this.#parts.submissions.handleOf(ticket);
+    if (listener === undefined && handle?.isListened !== true) return;
+    const value = decodePayload(bytes, start, end);
+    if (listener !== undefined) tell([listener], value);
+    handle?.progress(value);
+  }
+
   /** A task ended by its worker's word, or was dropped. */
   end(record: DispatchRecord): void {
     const outcome = this.#outcome(record);
@@ -83,7 +101,7 @@ export class Settlement {
   #settlePlainly(ticket: number, outcome: Outcome): boolean {
     const { submissions, events } = this.#parts;
     if ('error' in outcome || ticket === NO_TICKET) return false;
-    if (this.#exits.size + this.#backoffs.size + this.#reasons.size > 0) return false;
+    if (this.#exits.size + this.#backoffs.size + this.#listeners.size + this.#reasons.size > 0) return false;
     if (isAnnounced(events, 'task:done')) return false;
     this.signals.unwatch(ticket);
     const waiter = submissions.take(ticket);
@@ -210,6 +228,7 @@ export class Settlement {
     this.#exits.delete(id);
     if (ticket !== NO_TICKET) {
       this.#backoffs.delete(ticket);
+      this.#listeners.delete(ticket);
       this.#reasons.delete(ticket);
       this.signals.unwatch(ticket);
     }

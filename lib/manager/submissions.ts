@@ -2,6 +2,7 @@
 
 import type { NativeDispatcher } from '../native.js';
 import { encodeSpec } from '../task/encode.js';
+import type { ProgressListener } from '../task/manager.js';
 import type { TaskPolicy } from '../task/policy.js';
 import type { TaskSpec } from '../task/spec.js';
 import { checkFrameSize, TASK_FIELDS } from '../wire/frame.js';
@@ -14,6 +15,9 @@ export type Waiter = ((outcome: unknown) => void) | ScheduledWaiter;
 /** The handle of a scheduled task. */
 export interface ScheduledWaiter {
   readonly isWatched: boolean;
+  /** Somebody wants to know how far it has come. */
+  readonly isListened: boolean;
+  progress(value: unknown): void;
   settle(outcome: Outcome): void;
 }
 
@@ -40,6 +44,8 @@ export interface Submission extends TaskFields {
   readonly prefix: Uint8Array | undefined;
   readonly waiter: Waiter;
   readonly name: string;
+  /** Of a call. */
+  readonly onProgress?: ProgressListener | undefined;
 }
 
 /** As in native/dispatch/slab.h. */
@@ -102,6 +108,11 @@ export class Submissions {
     return ticket;
   }
 
+  /** @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) */
+  checkSize(what: string, bytes: number): void {
+    checkFrameSize(what, bytes, this.#maxFrameBytes);
+  }
+
   /** The payload of a task; valid until the next call. @throws DataCloneError, FrameTooLargeError */
   encode(spec: TaskSpec): Uint8Array {
     const payload = encodeSpec(spec);
@@ -138,6 +149,12 @@ export class Submissions {
 
   nameOf(ticket: number): string | undefined {
     return this.#names[ticket];
+  }
+
+  /** The handle of a task that was scheduled. */
+  handleOf(ticket: number): ScheduledWaiter | undefined {
+    const waiter = this.#waiters[ticket];
+    return typeof waiter === 'object' ? waiter : undefined;
   }
 
   /** The waiter of a task whose end is certain; its ticket stays taken until the dispatcher has let go of it. */

@@ -9,6 +9,8 @@ export interface Visitor {
   readonly fields: TaskFields;
   /** Its own. */
   readonly payload: Uint8Array;
+  /** What was sent to it meanwhile. */
+  readonly letters: Uint8Array[];
   /** By when it must have begun, if it must, and what sees to that while it is here. */
   readonly deadline?: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined;
 }
@@ -36,6 +38,11 @@ export class WaitingRoom {
 
   enter(visitor: Visitor): void {
     this.#visitors.set(visitor.ticket, visitor);
+  }
+
+  /** The task with this ticket, if it is here. */
+  find(ticket: number): Visitor | undefined {
+    return this.#visitors.get(ticket);
   }
 
   /** The task with this ticket, if it was here; it is not any more. */

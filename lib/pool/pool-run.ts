@@ -1,7 +1,7 @@
 // One run of a pool: which input goes to which worker, and what becomes of those that a dead worker had.
 
 import { PoisonedInputError, PoolError, WorkerClosedError, WorkerLostError, WorkerTerminatedError } from '../errors.js';
-import { Mailbox } from '../worker/mailbox.js';
+import { Mailbox } from '../mailbox.js';
 import type { PersistentWorker } from '../worker/persistent-worker.js';
 import type { Inputs, Job } from './job.js';
 

@@ -5,7 +5,9 @@ import { AbortSignals } from '../task/abort-signals.js';
 import type { WorkerId } from '../task/context.js';
 import { encodeSpec } from '../task/encode.js';
 import { deadlineMissed, taskFailed, taskTimedOut } from '../task/failures.js';
+import type { ProgressListener, RunOptions } from '../task/manager.js';
 import type { TaskPolicy } from '../task/policy.js';
+import { tell } from '../task/progress.js';
 import type { TaskSpec } from '../task/spec.js';
 import { decodeFailure } from '../wire/failure.js';
 import { FRAME, RESULT_STATUS, SCHEDULE_AWAITED } from '../wire/frame.js';
@@ -41,6 +43,8 @@ export class Forks {
   readonly #link: Link;
   readonly #worker: WorkerId;
   readonly #waits = new Map<number, ForkWait>();
+  /** To progress, by the numbers of the tasks. */
+  readonly #listeners = new Map<number, Set<ProgressListener>>();
   readonly #signals = new AbortSignals((number, reason) => this.cancel(number, reason));
   #scheduled = 0;
 
@@ -48,6 +52,7 @@ export class Forks {
     this.#link = link;
     this.#worker = worker;
     link.onResult = (result) => this.#onResult(result);
+    link.onProgress = (number, value) => tell(this.#listeners.get(number), value);
   }
 
   /** The number that the manager's owner knows it by. */
@@ -65,7 +70,7 @@ export class Forks {
   }
 
   /** Schedules a task and waits for its result; what else is wrong rejects. */
-  async run(context: RunContext, fork: Fork, signal: AbortSignal | undefined): Promise<unknown> {
+  async run(context: RunContext, fork: Fork, { signal, onProgress }: RunOptions): Promise<unknown> {
     signal?.throwIfAborted();
     if (context.stopped !== undefined) throw context.stopped;
     const payload = encodeSpec(fork.spec);
@@ -74,13 +79,31 @@ export class Forks {
       number = this.#schedule(context, fork, SCHEDULE_AWAITED, payload);
       return number;
     });
-    if (signal === undefined) return result;
-    this.#signals.watch(signal, number);
+    // It is not known where it was refused.
+    if (number === 0) return result;
+    if (onProgress !== undefined) this.listen(number, onProgress);
+    if (signal !== undefined) this.#signals.watch(signal, number);
     try {
       return await result;
     } finally {
       this.#signals.unwatch(number);
+      this.#listeners.delete(number);
     }
+  }
+
+  /** Until the task has ended, or the one that has scheduled it. */
+  listen(number: number, listener: ProgressListener): void {
+    const listeners = this.#listeners.get(number);
+    if (listeners === undefined) this.#listeners.set(number, new Set([listener]));
+    else listeners.add(listener);
+  }
+
+  unlisten(number: number): void {
+    this.#listeners.delete(number);
+  }
+
+  send(number: number, letter: unknown): void {
+    this.#link.sendNumber(FRAME.LETTER, number, encodePayload(letter, 'message'));
   }
 
   /**

@@ -9,11 +9,12 @@ import {
   DEFAULT_MAX_FRAME_BYTES,
   FRAME,
   HEADER_BYTES,
+  NUMBER_FIELDS,
   RESULT_FIELDS,
   SCHEDULE_FIELDS,
   TASK_FIELDS,
 } from '../wire/frame.js';
-import { BYTES_TAG, type ByteRange } from '../wire/payload.js';
+import { BYTES_TAG, type ByteRange, decodePayload } from '../wire/payload.js';
 import { getU32, putU32 } from '../wire/u32.js';
 
 /** How a task ended, as in native/frame/frame.h. */
@@ -56,7 +57,7 @@ export class Link {
   readonly #native: NativeWorkerLink;
   readonly #hello = new Uint8Array(8);
   readonly #schedule = new Uint8Array(SCHEDULE_FIELDS);
-  readonly #number = new Uint8Array(4);
+  readonly #number = new Uint8Array(NUMBER_FIELDS);
   /** Where the native side looks for short results. */
   #output: Uint8Array | undefined;
   #close: CloseRequest | undefined;
@@ -74,6 +75,10 @@ export class Link {
   onCancel: (sequence: number, reason: number) => void = () => {};
   /** Called with the results of tasks that were scheduled from here. */
   onResult: (result: ForkResult) => void = () => {};
+  /** Called with what was sent to the task of this sequence number; it may not have begun. */
+  onLetter: (sequence: number, letter: unknown) => void = () => {};
+  /** Called with how far a task has come that was scheduled here. */
+  onProgress: (number: number, value: unknown) => void = () => {};
   /** Called once, as soon as the manager asks this worker to finish or is gone. */
   onClose: (request: CloseRequest) => void = () => {};
   /** Called with the manager's hello. */
@@ -181,10 +186,16 @@ export class Link {
     this.#queueFlush();
   }
 
-  /** Of a task that was scheduled here: FRAME.AWAIT asks for its result, FRAME.CANCEL cancels it. */
-  sendNumber(type: number, number: number): void {
+  /**
+   * Of a task that was scheduled here: FRAME.AWAIT asks for its result, FRAME.CANCEL cancels it, FRAME.LETTER is for it. Of
+   * one that runs here, by its sequence number: FRAME.PROGRESS.
+   *
+   * @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE)
+   */
+  sendNumber(type: number, number: number, payload: Uint8Array = NOTHING): void {
+    checkFrameSize('the message', NUMBER_FIELDS + payload.byteLength, this.maxFrameBytes);
     putU32(this.#number, 0, number);
-    this.#native.send(type, this.#number, NOTHING);
+    this.#native.send(type, this.#number, payload);
     this.#queueFlush();
   }
 
@@ -257,6 +268,12 @@ export class Link {
         break;
       case FRAME.CANCEL:
         this.onCancel(getU32(bytes, start), bytes[start + 4] as number);
+        break;
+      case FRAME.LETTER:
+        this.onLetter(getU32(bytes, start), decodePayload(bytes, start + NUMBER_FIELDS, end));
+        break;
+      case FRAME.PROGRESS:
+        this.onProgress(getU32(bytes, start), decodePayload(bytes, start + NUMBER_FIELDS, end));
         break;
       case FRAME.RESULT:
         this.onResult({

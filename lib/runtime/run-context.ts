@@ -1,6 +1,7 @@
 // The TaskContext of one run. Made for every task, so what is seldom used is made when it is asked for.
 
 import { CancellationError, TimeoutError, WorkerTerminatedError } from '../errors.js';
+import { Mailbox } from '../mailbox.js';
 import type { Logger, Session, TaskContext } from '../task/context.js';
 import type { Manager } from '../task/manager.js';
 
@@ -14,6 +15,8 @@ export interface Wait {
 export interface RunEnvironment {
   /** `ctx.manager`. */
   managerOf(context: RunContext): Manager;
+  /** `ctx.progress`. */
+  progress(sequence: number, value: unknown): void;
   /** One task more, or one fewer, waits for others. @throws WouldDeadlockError when too many do. */
   suspend(step: 1 | -1): void;
   readonly session: Session;
@@ -48,8 +51,10 @@ export class RunContext implements TaskContext {
   readonly #sequence: number;
   readonly #lane: number;
   #manager: Manager | undefined;
+  #letters: Mailbox<unknown> | undefined;
   #waits: Set<Wait> | undefined;
   #isOver = false;
+  #ends: (() => void)[] | undefined;
   #controller: AbortController | undefined;
   #stopReason: Error | undefined;
 
@@ -65,6 +70,27 @@ export class RunContext implements TaskContext {
   get manager(): Manager {
     this.#manager ??= this.#environment.managerOf(this);
     return this.#manager;
+  }
+
+  progress(value: unknown): void {
+    if (!this.#isOver) this.#environment.progress(this.#sequence, value);
+  }
+
+  messages(): AsyncIterableIterator<unknown> {
+    return read(this.#mailbox());
+  }
+
+  /** Something was sent to the task. */
+  deliver(letter: unknown): void {
+    this.#mailbox().put(letter);
+  }
+
+  #mailbox(): Mailbox<unknown> {
+    if (this.#letters === undefined) {
+      this.#letters = new Mailbox();
+      if (this.#stopReason !== undefined || this.#isOver) this.#letters.end();
+    }
+    return this.#letters;
   }
 
   /** While it runs; 0 afterwards. */
@@ -118,6 +144,7 @@ export class RunContext implements TaskContext {
     if (this.#stopReason !== undefined) return;
     this.#stopReason = errorOf(reason);
     this.#controller?.abort(this.#stopReason);
+    this.#letters?.end();
     const waits = [...(this.#waits ?? [])];
     this.#endWaits();
     for (const wait of waits) wait.stop(this.#stopReason);
@@ -126,7 +153,15 @@ export class RunContext implements TaskContext {
   /** The task has ended; what it waits for it waits for no longer. */
   end(): void {
     this.#isOver = true;
+    this.#letters?.end();
+    for (const end of this.#ends ?? []) end();
     if (this.#waits !== undefined) this.#endWaits();
+  }
+
+  /** Called when the task has ended. */
+  whenOver(end: () => void): void {
+    this.#ends ??= [];
+    this.#ends.push(end);
   }
 
   /** To be ended, unless the task is told to stop before. One that has ended waits for nothing. */
@@ -151,4 +186,8 @@ export class RunContext implements TaskContext {
   close(): void {
     this.stop(STOP_REASON.CLOSING);
   }
+}
+
+async function* read(letters: Mailbox<unknown>): AsyncGenerator<unknown> {
+  for (let next = await letters.take(); !next.done; next = await letters.take()) yield next.value;
 }

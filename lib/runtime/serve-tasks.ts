@@ -1,7 +1,8 @@
 // A worker of a manager, wherever it runs: set up, at work, at its end.
 
 import { encodeFailure } from '../wire/failure.js';
-import { decodePayload } from '../wire/payload.js';
+import { FRAME } from '../wire/frame.js';
+import { decodePayload, encodePayload } from '../wire/payload.js';
 import type { WorkerConfiguration } from './configuration.js';
 import { Forks } from './forks.js';
 import type { Link } from './link.js';
@@ -29,6 +30,8 @@ export async function serveTasks(link: Link): Promise<void> {
   const forks = new Forks(link, configuration.worker);
   const environment = {
     managerOf: (context: RunContext) => new TaskManager(forks, context, configuration),
+    progress: (sequence: number, value: unknown) =>
+      link.sendNumber(FRAME.PROGRESS, sequence, encodePayload(value, 'progress')),
     session: owned.session,
     log,
     worker: configuration.worker,

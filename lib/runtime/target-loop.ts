@@ -72,6 +72,8 @@ export class TargetLoop {
   readonly #tid: number;
   readonly #state: { value: unknown } = { value: undefined };
   readonly #inputs: InputMessage[] = [];
+  /** That came while nothing ran. */
+  readonly #letters: unknown[] = [];
   #context: RunContext | undefined;
   #isStopped = false;
   #isClosed = false;
@@ -123,11 +125,19 @@ export class TargetLoop {
       case SAY.ROOM:
         this.#room += value as number;
         break;
+      case SAY.LETTER:
+        this.#deliver(value as readonly [unknown]);
+        break;
       case SAY.STOP:
         this.#stop();
         break;
     }
     this.#wake();
+  }
+
+  #deliver([letter]: readonly [unknown]): void {
+    if (this.#context === undefined) this.#letters.push(letter);
+    else this.#context.deliver(letter);
   }
 
   #stop(): void {
@@ -146,6 +156,7 @@ export class TargetLoop {
       const manager = new NullManager();
       const environment = {
         managerOf: () => manager,
+        progress: (_: number, value: unknown) => this.#line.send(SAY.PROGRESS, [value]),
         suspend: () => {},
         session: owned.session,
         log: createLogger(false),
@@ -156,9 +167,18 @@ export class TargetLoop {
       const call = (sequence: number, args: readonly unknown[]): Promise<unknown> => {
         const context = new RunContext(environment, sequence, 0, sequence, 1);
         this.#context = context;
+        for (const letter of this.#letters.splice(0)) context.deliver(letter);
         if (this.#isStopped) context.stop(STOP_REASON.TERMINATED);
-        // A generator runs in here too, whenever its next value is asked for.
-        return runInContext(context, async () => (start.persistent ? target(...args) : this.#stream(target(...args))));
+        const run = async () => {
+          try {
+            // A generator runs in here too, whenever its next value is asked for.
+            return await (start.persistent ? target(...args) : this.#stream(target(...args)));
+          } finally {
+            context.end();
+            this.#context = undefined;
+          }
+        };
+        return runInContext(context, run);
       };
       const ending = start.persistent
         ? await this.#workOff(call, start.diesOnError)

@@ -46,6 +46,8 @@ export class TaskLoop {
   #suspended = 0;
   /** By their sequence numbers. Those that never wait for anything are over before anybody could ask for them. */
   readonly #waiting = new Map<number, Run>();
+  /** What was sent to tasks that have not begun, by their sequence numbers. */
+  readonly #letters = new Map<number, unknown[]>();
   /** Of the task that is being started or has just ended. */
   #name = '';
   #experience: Experience | undefined;
@@ -65,6 +67,7 @@ export class TaskLoop {
     this.#concurrency = concurrency;
     // The manager asks for those that were begun here, or takes them back; the answer of one that is over was on its way.
     link.onCancel = (sequence, reason) => this.#waiting.get(sequence)?.context.stop(reason);
+    link.onLetter = (sequence, letter) => this.#deliver(sequence, letter);
     link.onClose = (request) => {
       if (request.abort) for (const { context } of this.#waiting.values()) context.close();
       this.#beginAll();
@@ -100,6 +103,27 @@ export class TaskLoop {
     }
   }
 
+  #deliver(sequence: number, letter: unknown): void {
+    const run = this.#waiting.get(sequence);
+    if (run !== undefined) {
+      run.context.deliver(letter);
+      return;
+    }
+    const letters = this.#letters.get(sequence);
+    if (letters === undefined) this.#letters.set(sequence, [letter]);
+    else letters.push(letter);
+  }
+
+  /** What was sent to a task before it begins, and to those before it that were taken back, or are over. */
+  #deliverEarly(context: RunContext): void {
+    for (const [sequence, letters] of this.#letters) {
+      // The numbers wrap at 2^32; a difference does not.
+      const ahead = (sequence - context.sequence) | 0;
+      if (ahead === 0) for (const letter of letters) context.deliver(letter);
+      if (ahead <= 0) this.#letters.delete(sequence);
+    }
+  }
+
   #suspend(step: 1 | -1): void {
     if (step === 1 && this.#suspended + this.#concurrency >= MAX_LANES) {
       throw new WouldDeadlockError(
@@ -125,6 +149,7 @@ export class TaskLoop {
     const sequence = head[WORKER_HEAD.SEQUENCE] as number;
     const id = (head[WORKER_HEAD.ID_LOW] as number) + (head[WORKER_HEAD.ID_HIGH] as number) * 2 ** 32;
     const context = new RunContext(this.#environment, sequence, lane, id, head[WORKER_HEAD.ATTEMPT] as number);
+    if (this.#letters.size > 0) this.#deliverEarly(context);
     this.#experience = undefined;
     this.#name = '';
     try {

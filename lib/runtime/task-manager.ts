@@ -3,8 +3,9 @@
 import { InvalidArgumentError, NotPortableError } from '../errors.js';
 import { checkSignal, ownOptions } from '../own-options.js';
 import { cancellationOf } from '../task/failures.js';
-import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
+import type { Manager, ProgressListener, RunOptions, TaskHandle } from '../task/manager.js';
 import { checkPolicy, type LimitOptions, type TaskPolicy } from '../task/policy.js';
+import { checkListener } from '../task/progress.js';
 import { RunTargets } from '../task/run-targets.js';
 import { specName, toSpec } from '../task/spec.js';
 import { choosePriority, type RunTarget } from '../task/target.js';
@@ -48,8 +49,9 @@ export class TaskManager implements Manager {
     const level = choosePriority(given.priority, undefined, this.#configuration.levels);
     const policy = this.#policyOf(given, name);
     const signal = checkSignal(given.signal);
+    const onProgress = checkListener(given.onProgress);
     const fork = { spec: ['f', '', module, name, args] as const, name, level, policy };
-    return this.#forks.run(this.#context, fork, signal) as Promise<R>;
+    return this.#forks.run(this.#context, fork, { signal, onProgress }) as Promise<R>;
   }
 
   /** Resolves when the manager has accepted the message; await it to be slowed down to the reader's pace. */
@@ -89,6 +91,18 @@ class ChildTask<R> implements TaskHandle<R> {
       this.#result.catch(() => {});
     }
     return this.#result;
+  }
+
+  send(message: unknown): void {
+    this.#forks.send(this.#number, message);
+  }
+
+  onProgress(listener: ProgressListener): this {
+    checkListener(listener);
+    this.#forks.listen(this.#number, listener);
+    // Later nothing is heard of it here.
+    this.#context.whenOver(() => this.#forks.unlisten(this.#number));
+    return this;
   }
 
   cancel(reason?: unknown): void {

@@ -38,6 +38,15 @@ export interface TaskContext {
    * events cannot arrive; it costs well under a microsecond.
    */
   checkpoint(): void;
+  /**
+   * Tells whoever has scheduled the task how far it has come: all values, in order, before its result. It is never made to
+   * wait; what nobody listens to is dropped. For streams send messages, which can be.
+   *
+   * @throws DataCloneError (ERR_BOSUN_DATA_CLONE)
+   */
+  progress(value: unknown): void;
+  /** What is sent to the task (`handle.send`), in order, until it is told to stop. One reader. */
+  messages(): AsyncIterableIterator<unknown>;
   readonly taskId: number;
   /** 1 for the first. */
   readonly attempt: number;

@@ -10,6 +10,8 @@ export interface RunOptions extends LimitOptions {
   readonly priority?: number | undefined;
   /** Cancels the task; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
+  /** Called with what the task gives to `ctx.progress`. */
+  readonly onProgress?: ProgressListener | undefined;
 }
 
 /** What `schedule` gives back. */
@@ -27,7 +29,19 @@ export interface TaskHandle<R = unknown> {
    * those that this task has scheduled, while it runs.
    */
   cancel(reason?: unknown): void;
+  /**
+   * Something for the task, which reads it by `ctx.messages()`, whenever it runs; a task that is run again gets all of it
+   * again. Nothing happens when it has ended.
+   *
+   * @throws DataCloneError (ERR_BOSUN_DATA_CLONE)
+   */
+  send(message: unknown): void;
+  /** Calls the listener with what the task gives to `ctx.progress` from now on. */
+  onProgress(listener: ProgressListener): this;
 }
+
+/** Told of the values that a task gives to `ctx.progress`, in order. What it throws is a process warning. */
+export type ProgressListener = (value: unknown) => void;
 
 /** Schedules tasks and takes their messages. Implementations: NullManager, LocalManager, ProcessManager, Proxy. */
 export interface Manager {

@@ -18,6 +18,14 @@ export class ScheduledElsewhere<R> implements TaskHandle<R> {
     return refuseResult();
   }
 
+  send(): void {
+    refuseResult();
+  }
+
+  onProgress(): this {
+    return refuseResult();
+  }
+
   cancel(): void {
     throw new BosunError(
       'ERR_BOSUN_NO_RESULT_HERE',

@@ -24,6 +24,10 @@ export const FRAME = {
   CANCEL: 0x78,
   /** Worker to manager: the result of a task that it has scheduled is wanted. */
   AWAIT: 0x77,
+  /** Worker to manager: how far a task has come. Manager to worker: the same of one that was scheduled there. */
+  PROGRESS: 0x70,
+  /** Manager to worker: something that was sent to a task. Worker to manager: the same, to one that it has scheduled. */
+  LETTER: 0x64,
   /** Manager to worker: how that task ended. */
   RESULT: 0x72,
   /** Manager to worker: finish. */
@@ -45,6 +49,7 @@ export const TASK_FIELDS = 16;
 export const DONE_FIELDS = 9;
 export const SCHEDULE_FIELDS = 20;
 export const RESULT_FIELDS = 12;
+export const NUMBER_FIELDS = 4;
 
 /** How a scheduled task ended. */
 export const RESULT_STATUS = {

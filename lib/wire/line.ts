@@ -25,6 +25,10 @@ export const SAY = {
   ROOM: 0x61,
   /** Worker to owner: a value that a generator has yielded. */
   VALUE: 0x76,
+  /** Owner to worker: a message for the target. */
+  LETTER: 0x64,
+  /** Worker to owner: how far the target has come. */
+  PROGRESS: 0x72,
   /** Worker to owner: what became of an input. */
   DONE: 0x74,
   /** Worker to owner: it is over; nothing follows. */

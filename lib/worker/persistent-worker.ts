@@ -1,10 +1,10 @@
 // A worker that calls its target for one input after the other.
 
 import { TimeoutError, WorkerClosedError, WorkerTerminatedError } from '../errors.js';
+import { Mailbox } from '../mailbox.js';
 import { delay, integer, oneOf, ownOptions } from '../own-options.js';
 import type { DoneMessage, InputMessage } from '../runtime/target-loop.js';
 import { SAY } from '../wire/line.js';
-import { Mailbox } from './mailbox.js';
 import { type TerminateOptions, Worker } from './worker.js';
 import { WORKER_OPTIONS, type WorkerOptions, WorkerType } from './worker-options.js';
 

@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
 import { builtin } from '../builtin.js';
 import { InvalidArgumentError, WorkerLostError, WorkerStartError, WorkerTerminatedError } from '../errors.js';
+import { Mailbox } from '../mailbox.js';
 import { delay, oneOf, ownOptions } from '../own-options.js';
 import {
   type EndMessage,
@@ -13,10 +14,11 @@ import {
   type StartMessage,
   type TravellingTarget,
 } from '../runtime/target-loop.js';
+import type { ProgressListener } from '../task/manager.js';
+import { tell } from '../task/progress.js';
 import { assertNotImporting } from '../task/target.js';
 import { SAY } from '../wire/line.js';
 import { within } from '../within.js';
-import { Mailbox } from './mailbox.js';
 import { type Place, processPlace, threadPlace } from './place.js';
 import { remotePlace } from './remote-place.js';
 import { remoteTarget, travellingTarget, type WorkerTarget } from './target.js';
@@ -32,6 +34,8 @@ export interface WorkerEndDetails {
 export interface WorkerEvents {
   /** It runs; the same as `started`. */
   start: [];
+  /** What the target gives to `ctx.progress`. */
+  progress: [unknown];
   /** It is dead. */
   exit: [WorkerEndDetails];
 }
@@ -215,6 +219,15 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
     return !this.#isOver;
   }
 
+  /**
+   * For the target, which reads it by `ctx.messages()`. One that a persistent worker gets between two inputs is for the next.
+   *
+   * @throws DataCloneError (ERR_BOSUN_DATA_CLONE), FrameTooLargeError
+   */
+  postMessage(message: unknown): void {
+    this.send(SAY.LETTER, [message]);
+  }
+
   /** No more input. Does nothing to a worker that takes none. */
   close(): void {
     if (this.#isClosed || this.#isOver) return;
@@ -355,10 +368,17 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
         if (this.isRemote && !this.#hasEndlessRoom && this.#values.size >= FIRST_ROOM) this.#place?.line.destroy();
         else this.#values.put(value);
         break;
+      case SAY.PROGRESS:
+        this.#tellProgress(value as readonly [unknown]);
+        break;
       case SAY.END:
         this.#onEnd(value as EndMessage);
         break;
     }
+  }
+
+  #tellProgress([value]: readonly [unknown]): void {
+    tell(this.listeners('progress') as ProgressListener[], value);
   }
 
   /** It is dead. */

@@ -25,6 +25,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                            InstanceMethod<&DispatcherWrap::Submit>("submit"),
                            InstanceMethod<&DispatcherWrap::SubmitLong>("submitLong"),
                            InstanceMethod<&DispatcherWrap::Cancel>("cancel"),
+                           InstanceMethod<&DispatcherWrap::SendTo>("sendTo"),
                            InstanceMethod<&DispatcherWrap::JudgeLost>("judgeLost"),
                            InstanceMethod<&DispatcherWrap::SettleLost>("settleLost"),
                            InstanceMethod<&DispatcherWrap::Retry>("retry"),
@@ -199,6 +200,12 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
   Napi::Value Cancel(const Napi::CallbackInfo& info) {
     Driver::Turn turn(driver_);
     return Napi::Number::New(info.Env(), static_cast<double>(turn->Cancel(U32At(info, 0))));
+  }
+
+  // sendTo(ticket, letter): false when there is no such task.
+  Napi::Value SendTo(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
+    return Napi::Boolean::New(info.Env(), turn->SendTo(U32At(info, 0), BytesAt(info, 1)));
   }
 
   // judgeLost(slot, dropped): see LostOutcome.

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "dispatch/sequence.h"
+
 namespace bosun {
 namespace {
 
@@ -98,6 +100,31 @@ bool Dispatcher::Submit(const Submission& submission, ByteSpan payload) noexcept
 CancelOutcome Dispatcher::Cancel(std::uint32_t ticket) noexcept {
   if (ticket >= slot_of_ticket_.size() || slot_of_ticket_[ticket] == kNoSlot) return CancelOutcome::kUnknown;
   return CancelSlot(slot_of_ticket_[ticket]);
+}
+
+bool Dispatcher::SendTo(std::uint32_t ticket, ByteSpan letter) noexcept {
+  if (ticket >= slot_of_ticket_.size() || slot_of_ticket_[ticket] == kNoSlot) return false;
+  SendLetter(slot_of_ticket_[ticket], letter);
+  return true;
+}
+
+void Dispatcher::SendLetter(std::uint32_t index, ByteSpan letter) noexcept {
+  const TaskSlot& slot = slab_[index];
+  // relaxed: the dispatcher owns a task that is not in the queue.
+  const bool is_sent = slot.status.load(std::memory_order_relaxed) == SlotStatus::kSent;
+  Connection* connection = is_sent ? Get(slot.connection) : nullptr;
+  if (connection != nullptr) AppendNumbered(*connection, kLetter, slot.sequence, letter);
+  const bool has_begun = connection != nullptr && !After(slot.sequence, connection->Claimed());
+  if (!has_begun || slot.max_retries > 0) letters_[index].emplace_back(letter);
+}
+
+void Dispatcher::AppendNumbered(Connection& connection, std::uint8_t type, std::uint32_t number,
+                                ByteSpan payload) noexcept {
+  if (connection.foreign) return;
+  std::uint8_t* at = AppendFrame(connection.output.tail(), type, kNumberFields + payload.size());
+  at = Store(at, number);
+  if (!payload.empty()) std::memcpy(at, payload.data(), payload.size());
+  MarkDirty(connection);
 }
 
 CancelOutcome Dispatcher::CancelSlot(std::uint32_t index) noexcept {
@@ -201,6 +228,7 @@ bool Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, 
       completions_.AppendAttached(record, std::move(memory), offset);
     }
   }
+  if (!letters_.empty()) letters_.erase(index);
   if (slot.is_child) TellParent(index, StatusOf(kind), worker, result);
   if (slot.ticket != kNoTicket) {
     // The owner may have given the ticket to another task already.

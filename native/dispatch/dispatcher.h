@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "dispatch/alarms.h"
@@ -108,6 +109,8 @@ class Dispatcher {
   // False, and a record for its ticket, when the slab is full. The owner checks the level.
   bool Submit(const Submission& submission, ByteSpan payload) noexcept;
   CancelOutcome Cancel(std::uint32_t ticket) noexcept;
+  // For the task, when it runs. One that is run again gets all of them again. False when there is no such task.
+  bool SendTo(std::uint32_t ticket, ByteSpan letter) noexcept;
   // What becomes of a task that was reported as lost; any is cancelled when `dropped`.
   LostOutcome JudgeLost(std::uint32_t slot, bool dropped) noexcept;
   // Ends it so, unless another attempt is allowed. Of one that is cancelled, or timed out, a record says so; of a
@@ -216,6 +219,7 @@ class Dispatcher {
   Fault OnHello(Connection& connection, ByteSpan body) noexcept;
   Fault OnDone(Connection& connection, ByteSpan body) noexcept;
   Fault OnSchedule(Connection& connection, std::uint32_t level, ByteSpan body) noexcept;
+  Fault OnProgress(Connection& connection, ByteSpan body) noexcept;
   Fault OnNumber(Connection& connection, std::uint8_t type, ByteSpan body) noexcept;
   void OnMessage(Connection& connection, ByteSpan body) noexcept;
   Fault OnForeignFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept;
@@ -280,6 +284,8 @@ class Dispatcher {
   }
 
   CancelOutcome CancelSlot(std::uint32_t slot) noexcept;
+  void SendLetter(std::uint32_t slot, ByteSpan letter) noexcept;
+  void AppendNumbered(Connection& connection, std::uint8_t type, std::uint32_t number, ByteSpan payload) noexcept;
   // Drops a task that waits; its entry stays in the queue as a tombstone.
   bool DropQueued(std::uint32_t slot, RecordKind kind) noexcept;
   // Tells the worker of a task to stop it.
@@ -321,6 +327,8 @@ class Dispatcher {
   std::vector<std::uint64_t> tombstones_at_;
   std::vector<std::uint32_t> slot_of_ticket_;
   Forks forks_;
+  // By slot: what was sent to tasks that have not begun, or may be run again.
+  std::unordered_map<std::uint32_t, std::vector<Bytes>> letters_;
   std::vector<Entry> connections_;
   std::vector<std::uint32_t> dirty_;
   std::vector<std::uint32_t> flushed_;  // memory that is used again

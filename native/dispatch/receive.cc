@@ -57,8 +57,11 @@ Fault Dispatcher::OnFrame(Connection& connection, std::uint8_t type, ByteSpan bo
       completions_.Append(record, body);
       return Fault::kNone;
     }
+    case kProgress:
+      return OnProgress(connection, body);
     case kAwait:
     case kCancel:
+    case kLetter:
       return OnNumber(connection, type, body);
     case kNext:  // it found nothing to begin: its tasks had been taken back
       connection.WasSlow();
@@ -129,7 +132,7 @@ Fault Dispatcher::OnSchedule(Connection& connection, std::uint32_t level, ByteSp
 }
 
 Fault Dispatcher::OnNumber(Connection& connection, std::uint8_t type, ByteSpan body) noexcept {
-  if (body.size() != kNumberFields) return Fault::kMalformed;
+  if (body.size() < kNumberFields || (type != kLetter && body.size() > kNumberFields)) return Fault::kMalformed;
   const std::uint32_t number = Load<std::uint32_t>(body.data());
   if (type == kAwait) {
     Await(connection, number);
@@ -137,7 +140,27 @@ Fault Dispatcher::OnNumber(Connection& connection, std::uint8_t type, ByteSpan b
   }
   const auto known = connection.forks.find(number);
   const std::uint32_t slot = known == connection.forks.end() ? kNoSlot : forks_[known->second].slot;
-  if (slot != kNoSlot) CancelSlot(slot);
+  if (slot == kNoSlot) return Fault::kNone;
+  if (type == kCancel) {
+    CancelSlot(slot);
+  } else {
+    SendLetter(slot, body.subspan(kNumberFields));
+  }
+  return Fault::kNone;
+}
+
+Fault Dispatcher::OnProgress(Connection& connection, ByteSpan body) noexcept {
+  if (body.size() < kNumberFields) return Fault::kMalformed;
+  const auto flight = connection.FindFlight(Load<std::uint32_t>(body.data()));
+  if (flight == connection.in_flight.end()) return Fault::kBadSequence;
+  const ByteSpan payload = body.subspan(kNumberFields);
+  const TaskSlot& slot = slab_[flight->slot];
+  if (slot.IsOwned()) {
+    completions_.Append(RecordOf(flight->slot, RecordKind::kProgress, connection.worker), payload);
+  } else if (slot.is_child) {
+    const Fork& fork = forks_[slot.ticket];
+    if (Connection* parent = Get(fork.connection)) AppendNumbered(*parent, kProgress, fork.number, payload);
+  }
   return Fault::kNone;
 }
 

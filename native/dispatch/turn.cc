@@ -185,6 +185,10 @@ void Dispatcher::Send(Connection& connection, std::uint32_t index) noexcept {
     std::memcpy(at, payload.data(), payload.size());
   }
   MarkDirty(connection);
+  if (letters_.empty()) return;
+  if (const auto letters = letters_.find(index); letters != letters_.end()) {
+    for (const Bytes& letter : letters->second) AppendNumbered(connection, kLetter, slot.sequence, letter.span());
+  }
 }
 
 void Dispatcher::Return(std::uint32_t index, std::uint64_t Tally::*from) noexcept {

@@ -24,6 +24,7 @@ inline constexpr std::uint8_t kMessage = 'm';      // payload
 inline constexpr std::uint8_t kSchedule = 0x80;    // number u32, time-out u32, deadline u32, retries u16, crashes u8,
                                                    // flags u8, parent u32, payload; times in ms
 inline constexpr std::uint8_t kAwait = 'w';        // number u32: the result of that task is wanted
+inline constexpr std::uint8_t kProgress = 'p';     // sequence u32, payload: how far that task has come
 
 // Manager to worker; kHello carries the worker's configuration.
 inline constexpr std::uint8_t kTask = 't';       // sequence u32, attempt u16, flags u16, id u64, payload
@@ -31,9 +32,13 @@ inline constexpr std::uint8_t kAccepted = 'k';   // messages accepted so far, mo
 inline constexpr std::uint8_t kScheduled = 's';  // the reference dialogue: the task is accepted
 inline constexpr std::uint8_t kResult = 'r';     // of a scheduled task: number u32, worker u32, attempt u16, status u8,
                                                  // reserved u8, payload
-inline constexpr std::uint8_t kCancel = 'x';     // sequence u32, reason u8; always answered by a kDone. From a worker:
-                                                 // number u32, of a task that it has scheduled
-inline constexpr std::uint8_t kClose = 'c';      // mode u8: 0 when idle, 1 abort the signals of what runs
+// Both ways; a worker names its own tasks by their sequence numbers, and those that it has scheduled by its numbers for
+// them: kProgress (to a worker: number u32, payload), and
+inline constexpr std::uint8_t kLetter =
+    'd';  // sequence u32, payload: for that task. From a worker: number u32, payload
+inline constexpr std::uint8_t kCancel = 'x';  // sequence u32, reason u8; always answered by a kDone. From a worker:
+                                              // number u32, of a task that it has scheduled
+inline constexpr std::uint8_t kClose = 'c';   // mode u8: 0 when idle, 1 abort the signals of what runs
 
 inline constexpr std::size_t kHelloFields = 8;
 inline constexpr std::size_t kDoneFields = 9;

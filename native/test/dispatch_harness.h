@@ -134,10 +134,21 @@ class FakeWorker final : public FakeEnd {
     policy.flags |= kScheduleAwaited;
     return ScheduleAs(priority, number, payload, policy, parent);
   }
-  Fault SayNumber(std::uint8_t type, std::uint32_t number) {
-    char body[4];
-    std::memcpy(body, &number, sizeof number);
-    return Say(type, {body, sizeof body});
+  Fault SayNumber(std::uint8_t type, std::uint32_t number, std::string_view payload = "") {
+    std::string body(sizeof number, 0);
+    std::memcpy(body.data(), &number, sizeof number);
+    return Say(type, body.append(payload));
+  }
+
+  // What was sent to its tasks since the last call, by sequence number, and the progress of others, by number.
+  std::string Letters() {
+    std::string all;
+    for (const auto& [type, body] : Others()) {
+      if (type != kLetter && type != kProgress) continue;
+      const auto* at = reinterpret_cast<const std::uint8_t*>(body.data());
+      all += (type == kProgress ? "p" : "") + std::to_string(Load<std::uint32_t>(at)) + ":" + body.substr(4) + " ";
+    }
+    return all;
   }
 
   // The results that arrived since the last call: "7=value:abc ", by number, and how often another frame did: "x ".
@@ -247,9 +258,9 @@ inline std::vector<Read> ReadAll(RecordQueue& queue) {
 }
 
 inline const char* NameOf(RecordKind kind) {
-  constexpr const char* kNames[] = {"?",        "value",       "error",        "cancelled",     "lost",    "message",
-                                    "ready",    "startFailed", "full",         "retry",         "timeout", "stopping",
-                                    "deadline", "lostResult",  "unresponsive", "foreignMessage"};
+  constexpr const char* kNames[] = {"?",        "value",       "error",        "cancelled",      "lost",    "message",
+                                    "ready",    "startFailed", "full",         "retry",          "timeout", "stopping",
+                                    "deadline", "lostResult",  "unresponsive", "foreignMessage", "closed",  "progress"};
   return static_cast<std::size_t>(kind) < std::size(kNames) ? kNames[static_cast<std::size_t>(kind)] : "?";
 }
 

@@ -135,6 +135,7 @@ class Program {
         Submit();
         return;
       case 12:
+        if (in_.U8() % 4 == 0) d_.SendTo(in_.U8() % (kTickets + 2), in_.Some(40));
         Cancel();
         return;
       case 13:
@@ -242,7 +243,9 @@ class Program {
     std::uint8_t body[kNumberFields + 1] = {};
     Store(body, std::uint32_t{in_.U8()});
     const std::size_t size = which == 255 ? kNumberFields + 1 : kNumberFields;
-    Frame(end, which % 3 == 0 ? kCancel : kAwait, ByteSpan(body).first(size));
+    constexpr std::uint8_t kTypes[] = {kCancel, kAwait, kAwait, kLetter, kProgress};
+    if (which % 5 == 4) Store(body, Sequence(end));
+    Frame(end, kTypes[which % 5], ByteSpan(body).first(size));
   }
 
   void Claim(End& end) {
@@ -366,6 +369,7 @@ class Program {
           held_.push_back({record.slot, record.ticket});
           break;
         case RecordKind::kStopping:
+        case RecordKind::kProgress:
           CHECK(live_[record.ticket]);
           break;
         case RecordKind::kReady:

@@ -282,6 +282,57 @@ void TestDepth() {
   CheckSums(s.d);
 }
 
+// To a task that waits, one that was sent ahead, one that runs, and one that is run again.
+TEST(LettersReachATaskWhereverItIs) {
+  Scene s(Options(2));
+  Submit(s.d, 1, 0, "a");
+  Submit(s.d, 1, 1, "b", 0, Retries(1));
+  CHECK(s.d.SendTo(0, Span("1")));
+  CHECK(!s.d.SendTo(7, Span("nobody")));
+  s.Turn();
+  const std::vector<Task> tasks = s.w.Tasks();
+  CHECK_EQ(tasks.size(), 2u);
+  CHECK(s.w.Claim(tasks[0]));
+  CHECK(s.d.SendTo(0, Span("2")));
+  CHECK(s.d.SendTo(1, Span("3")));
+  s.Turn();
+  CHECK_EQ(s.w.Letters(), std::string("1:1 1:2 2:3 "));
+  s.d.Suspend(s.w.connection(), true);
+  s.d.Suspend(s.w.connection(), false);
+  s.Turn();
+  const std::vector<Task> again = s.w.Tasks();
+  CHECK_EQ(Payloads(again), std::string("b "));
+  CHECK_EQ(s.w.Letters(), std::string("3:3 "));
+  CHECK(Finish(s.w, tasks[0]) == Fault::kNone);
+  CHECK(!s.d.SendTo(0, Span("late")));
+  CHECK(s.w.Claim(again[0]));
+  CHECK(s.d.SendTo(1, Span("4")));
+  CHECK(s.d.Disconnect(s.w.connection()));
+  const Record lost = HeldOf(s.d);
+  CHECK(s.d.JudgeLost(lost.slot, false) == LostOutcome::kFailed);
+  s.d.SettleLost(lost.slot, LostOutcome::kFailed, {});
+  CheckSums(s.d);
+}
+
+TEST(ProgressGoesToWhoeverHasScheduledTheTask) {
+  Scene s;
+  Submit(s.d, 1, 0, "root");
+  const Task root = Begin(s.d, s.w, kStart);
+  CHECK(s.w.Fork(1, 9, "child", root.sequence) == Fault::kNone);
+  const Task child = Begin(s.d, s.w, kStart);
+  ReadAll(s.d.completions());
+  CHECK(s.w.SayNumber(kProgress, root.sequence, "half") == Fault::kNone);
+  CHECK(s.w.SayNumber(kProgress, child.sequence, "quarter") == Fault::kNone);
+  CHECK(s.w.SayNumber(kLetter, 9, "hurry") == Fault::kNone);
+  CHECK(s.w.SayNumber(kProgress, 77, "of nobody") == Fault::kBadSequence);
+  const std::vector<Read> records = ReadAll(s.d.completions());
+  CHECK_EQ(KindsOf(records), std::string("progress "));
+  CHECK_EQ(records[0].payload, std::string("half"));
+  CHECK_EQ(records[0].record.ticket, 0u);
+  s.Turn();
+  CHECK_EQ(s.w.Letters(), std::string("p9:quarter 2:hurry "));
+}
+
 }  // namespace
 
 int main() {
