@@ -20,6 +20,7 @@ export type { WorkerInfo } from './manager/worker-set.js';
 export type { Source } from './pool/job.js';
 export { Pool, type PoolOptions, type PoolWorkerOptions } from './pool/pool.js';
 export type { PoolResult, PoolWorkerEvent, RunOptions as PoolRunOptions } from './pool/pool-run.js';
+export { type ContextWorkerOptions, RemoteContext, type RemoteContextOptions } from './remote/remote-context.js';
 export {
   RemoteServer,
   type RemoteServerOptions,
@@ -68,4 +69,4 @@ export {
   type WorkerIdentity,
 } from './worker/worker.js';
 export type { WorkerState } from './worker/worker-life.js';
-export { type WorkerOptions, WorkerType } from './worker/worker-options.js';
+export { type WorkerContext, type WorkerOptions, WorkerType } from './worker/worker-options.js';

@@ -1,17 +1,22 @@
 // One client of a server, and the process that runs for it.
 
 import type { Socket } from 'node:net';
+import { hostname } from 'node:os';
 import { NotPortableError, ProtocolError } from '../errors.js';
-import type { EndMessage } from '../runtime/target-loop.js';
-import { checkForeign, joinPair, splitPair } from '../wire/foreign.js';
+import { delay } from '../own-options.js';
+import type { EndMessage, StartedMessage } from '../runtime/target-loop.js';
+import { checkForeign, decodeForeign, joinPair, splitPair } from '../wire/foreign.js';
 import { encodeFrame, FrameDecoder } from '../wire/frame.js';
 import { KEEP_ALIVE_MS, SAY, StreamLine } from '../wire/line.js';
 import { within } from '../within.js';
 import { type OpenedProcess, openProcess } from '../worker/place.js';
+import { checkContextId } from '../worker/worker-options.js';
 import type { AllowList } from './allow-list.js';
+import type { Contexts } from './contexts.js';
 
 export interface GuestSettings {
   readonly allowList: AllowList;
+  readonly contexts: Contexts;
   readonly maxFrameBytes: number;
   /** Milliseconds that a target may take to stop when its client is gone, or its server ends. */
   readonly grace: number;
@@ -29,9 +34,15 @@ const MARK_BYTES = 1024 * 1024;
 /** A connection that is not read from shows only to a writer that its other end is gone. */
 const PING_MS = 1_000;
 
+/** What a client says first. */
+interface Opening {
+  readonly type: number;
+  readonly payload: Uint8Array;
+}
+
 /**
  * Relays between the client and the process. What they say to each other is checked and passed on, not decoded, but for
- * the first message, which names the target.
+ * the first message, which names the target. Or it holds a context for as long as its client is there.
  */
 export class Guest {
   readonly #settings: GuestSettings;
@@ -44,7 +55,9 @@ export class Guest {
   #process: OpenedProcess | undefined;
   #ping: NodeJS.Timeout | undefined;
   #end: Promise<void> | undefined;
-  #resolveStart: (payload: Uint8Array | undefined) => void = () => {};
+  #resolveStart: (opening: Opening | undefined) => void = () => {};
+  /** It holds a context: what is done when its client closes it. */
+  #closeContext: ((timeout: number) => void) | undefined;
   readonly #closed: Promise<void>;
   /** Resolves when neither the client nor the process is there any more. */
   readonly gone: Promise<void>;
@@ -57,7 +70,7 @@ export class Guest {
     this.#line = new StreamLine(socket, { isForeign: true, maxFrameBytes: settings.maxFrameBytes, isWriteOnly: true });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    const started = new Promise<Uint8Array | undefined>((resolve) => {
+    const started = new Promise<Opening | undefined>((resolve) => {
       this.#resolveStart = resolve;
     });
     const timer = setTimeout(() => socket.destroy(), START_MS).unref();
@@ -73,9 +86,9 @@ export class Guest {
     // The listener leaves connections half open.
     socket.once('end', () => socket.destroy());
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    this.gone = started.then(async (payload) => {
+    this.gone = started.then(async (opening) => {
       clearTimeout(timer);
-      if (payload !== undefined) await this.#serve(payload);
+      if (opening !== undefined) await this.#serve(opening);
       socket.destroy();
     });
     this.gone.catch(() => socket.destroy());
@@ -106,13 +119,16 @@ export class Guest {
   /** @throws ProtocolError for what no client of ours would send. */
   #onFrame(type: number, payload: Uint8Array): void {
     if (payload.byteLength > 0) checkForeign(payload, 0, payload.byteLength);
-    if ((type === SAY.START) === this.#hasStarted)
-      throw new ProtocolError('a client says first, and once, what to run');
-    if (type === SAY.START) {
+    const isOpening = type === SAY.START || type === SAY.CONTEXT;
+    if (isOpening === this.#hasStarted) throw new ProtocolError('a client says first, and once, what to run');
+    if (isOpening) {
       this.#hasStarted = true;
       // Nothing more before there is somebody to hear it.
       this.#socket.pause();
-      this.#resolveStart(Uint8Array.from(payload));
+      this.#resolveStart({ type, payload: Uint8Array.from(payload) });
+    } else if (this.#closeContext !== undefined) {
+      if (type !== SAY.CLOSE) throw new ProtocolError('a context can only be closed');
+      this.#closeContext(delay('timeout', decodeForeign(payload, 0, payload.byteLength)));
     } else if (this.#process === undefined) {
       this.#early.push([type, Uint8Array.from(payload)]);
     } else {
@@ -120,19 +136,57 @@ export class Guest {
     }
   }
 
-  async #serve(start: Uint8Array): Promise<void> {
+  async #serve({ type, payload }: Opening): Promise<void> {
     try {
-      const [target, rest] = splitPair(start);
-      const resolved = await this.#settings.allowList.resolve(target);
-      if (this.#end !== undefined) throw new NotPortableError('the server ends');
-      await this.#run(joinPair(resolved, rest));
+      const [first, rest] = splitPair(payload);
+      const given = (first ?? {}) as { readonly module?: unknown; readonly context?: unknown; readonly id?: unknown };
+      if (type === SAY.CONTEXT) await this.#hold(given, rest);
+      else await this.#work(given, rest);
     } catch (error) {
       this.#refuse(error);
     }
     await within(FLUSH_MS, Promise.race([this.#line.end(), this.#closed]));
   }
 
-  async #run(start: Uint8Array): Promise<void> {
+  /** Until its client closes it, or is gone. */
+  async #hold({ id, ...given }: { readonly id?: unknown; readonly module?: unknown }, rest: Uint8Array): Promise<void> {
+    const { allowList, contexts } = this.#settings;
+    const target = given.module === undefined ? undefined : await allowList.resolve(given);
+    this.#assertOpen();
+    const name = checkContextId(id);
+    const context = contexts.open(name, target, rest);
+    try {
+      this.#line.send(SAY.STARTED, { host: hostname(), pid: process.pid, tid: 0 } satisfies StartedMessage);
+      const closed = new Promise<number>((resolve) => {
+        this.#closeContext = resolve;
+      });
+      for (const [type, payload] of this.#early.splice(0)) this.#onFrame(type, payload);
+      this.#socket.resume();
+      const timeout = await Promise.race([closed, this.#closed.then(() => 0)]);
+      contexts.forget(name);
+      await context.close(timeout);
+    } finally {
+      contexts.forget(name);
+    }
+  }
+
+  async #work(given: { readonly module?: unknown; readonly context?: unknown }, rest: Uint8Array): Promise<void> {
+    const { allowList, contexts } = this.#settings;
+    const find = () => (given.context === undefined ? undefined : contexts.find(given.context));
+    const target = given.module === undefined ? find()?.target : undefined;
+    const resolved = target ?? (await allowList.resolve(given));
+    this.#assertOpen();
+    // It may have been closed meanwhile.
+    const context = find();
+    context?.add(this);
+    await this.#run(joinPair(resolved, rest), context?.defaults);
+  }
+
+  #assertOpen(): void {
+    if (this.#end !== undefined) throw new NotPortableError('the server ends');
+  }
+
+  async #run(start: Uint8Array, defaults: Uint8Array | undefined): Promise<void> {
     const opened = openProcess({ isForeign: true });
     const { life, socket } = opened;
     this.#process = opened;
@@ -148,6 +202,7 @@ export class Guest {
           void life.kill();
         }
       });
+      if (defaults !== undefined) this.#tell(SAY.CONTEXT, defaults);
       this.#tell(SAY.START, start);
       for (const [type, payload] of this.#early.splice(0)) this.#tell(type, payload);
       this.#socket.resume();

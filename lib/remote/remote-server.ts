@@ -8,6 +8,7 @@ import { checkKnown, delay, integer, ownOptions } from '../own-options.js';
 import { isLoopback } from '../wire/address.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
 import { AllowList } from './allow-list.js';
+import { Contexts } from './contexts.js';
 import { Guest, type GuestSettings } from './guest.js';
 import { leaveToken, takeTokenAway } from './left-token.js';
 
@@ -17,7 +18,7 @@ export interface RemoteServerOptions extends Pick<ListenOptions, 'host' | 'port'
   readonly allowModules?: readonly string[];
   /** What relative paths of clients are relative to; the current directory unless given. */
   readonly root?: string;
-  /** Clients, and so processes, at a time; 64 unless given. */
+  /** Clients, and so processes, at a time; 64 unless given. As many contexts again. */
   readonly maxWorkers?: number;
   /** Milliseconds that a target may take to stop when its client is gone, or the server ends; 5 000 unless given. */
   readonly grace?: number;
@@ -68,12 +69,18 @@ export class RemoteServer implements AsyncDisposable {
         `${listen.host} can be reached from other hosts: say with allowModules what it may load`,
       );
     }
-    this.#settings = { allowList: new AllowList(root, allowModules), maxFrameBytes, grace: delay('grace', grace) };
+    const contexts = new Contexts(maxWorkers);
+    this.#settings = {
+      allowList: new AllowList(root, allowModules),
+      contexts,
+      maxFrameBytes,
+      grace: delay('grace', grace),
+    };
     this.#token = listen.token;
     this.#leavesToken = token === undefined && isLoopback(listen.host ?? '');
     this.#listener = new Listener(listen, {
       admit: (socket, rest) => {
-        if (this.#guests.size >= maxWorkers || this.#end !== undefined) {
+        if (this.#guests.size - contexts.size >= maxWorkers || this.#end !== undefined) {
           socket.destroy();
           return;
         }
@@ -116,9 +123,9 @@ export class RemoteServer implements AsyncDisposable {
     return this.#token;
   }
 
-  /** Clients that are there. */
+  /** Clients with a worker, or about to have one. */
   get workers(): number {
-    return this.#guests.size;
+    return this.#guests.size - this.#settings.contexts.size;
   }
 
   /** Lets nobody in any more, and stops every worker: asks its target, and makes it end after `grace`. */

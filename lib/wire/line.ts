@@ -13,6 +13,8 @@ import { decodePlainError, encodePlainError } from './plain-error.js';
 export const SAY = {
   /** Owner to worker: what to run. */
   START: 0x68,
+  /** To a server: a context, which workers may be in. To a worker: what lies under its arguments. */
+  CONTEXT: 0x6e,
   /** Worker to owner: where it is. */
   STARTED: 0x68,
   /** Owner to worker: an input of a persistent one. */

@@ -84,15 +84,27 @@ function exitOf(value: unknown): ExitDetails {
   };
 }
 
-/** Connects; whether that succeeds is seen later, as the life or the end of the worker. */
-export function remotePlace(options: RemoteOptions): Place {
+/** Connects and says the token; whether that succeeds is seen later, as a message or the end of the line. */
+export function dial(options: RemoteOptions): { readonly socket: Socket; readonly line: StreamLine } {
   const at = parseHost(options.host);
   const socket: Socket =
     options.tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...options.tls });
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
   socket.write(encodeFrame(FRAME.HELLO, Buffer.from(options.token ?? ownToken(at))));
-  const line = new StreamLine(socket, { isForeign: true });
+  return { socket, line: new StreamLine(socket, { isForeign: true }) };
+}
+
+/** @param ready what nothing may be said before; the line ends with what it rejects with. */
+export function remotePlace(options: RemoteOptions, ready?: Promise<unknown>): Place {
+  const { socket, line } = dial(options);
+  if (ready !== undefined) {
+    socket.cork();
+    ready.then(
+      () => socket.uncork(),
+      (error: Error) => socket.destroy(error),
+    );
+  }
   const life = new RemoteLife(socket);
   life.line = line;
   // Of the process over there; its owner hears of it as the end of this life.
