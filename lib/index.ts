@@ -29,6 +29,7 @@ export {
   type ServerAddress,
 } from './remote/remote-server.js';
 export { RemoteServerProcess, spawnServer } from './remote/spawn-server.js';
+export { type SshServerOptions, sshServer, type TunnelAddress } from './remote/ssh-server.js';
 export { Proxy, type ProxyOptions } from './runtime/proxy.js';
 export { Chain } from './task/chain.js';
 export { currentContext, type Logger, type Session, type TaskContext, type WorkerId } from './task/context.js';

@@ -116,11 +116,13 @@ function describe(ended: (code: ExitCode) => void): Command {
     .option('-a, --addr <host>', 'where to listen (default: 127.0.0.1; others take --tls-* and --allow)')
     .option('-p, --port <n>', 'the port, 0 for a free one', wholeNumber, SERVER_PORT)
     .option('--allow <paths...>', 'folders and files that modules are loaded from (default: any, on loopback)')
+    .option('--root <folder>', 'what relative paths of clients are relative to (default: the current folder)')
     .option('--token-file <path>', 'what clients must know (default: a new one, which clients of this user find)')
     .option('--tls-key <path>', 'the key, in PEM')
     .option('--tls-cert <path>', 'the certificate, in PEM')
     .option('--tls-ca <path>', 'whoever has no certificate of this authority is sent away')
     .option('--max-workers <n>', 'processes at a time (default: 64)', wholeNumber)
+    .option('--tunnel <socket>', 'for sshServer: listen there, the token is a line of standard input, end with it')
     .helpOption('-h, --help', 'say what it does')
     .addHelpText('after', ABOUT_SERVE)
     .action(async (options: ServeOptions) => {

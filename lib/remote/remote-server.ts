@@ -25,13 +25,19 @@ export interface RemoteServerOptions extends Pick<ListenOptions, 'host' | 'port'
   readonly maxFrameBytes?: number;
 }
 
+/** For a server behind a tunnel. */
+export interface TunnelledServerOptions extends RemoteServerOptions {
+  /** Of a Unix socket, see ListenOptions; the server has no `address` then. */
+  readonly path?: string;
+}
+
 /** Where a server is. */
 export interface ServerAddress {
   readonly host: string;
   readonly port: number;
 }
 
-const KNOWN = ['host', 'port', 'tls', 'token', 'allowModules', 'root', 'maxWorkers', 'grace', 'maxFrameBytes'];
+const KNOWN = ['path', 'host', 'port', 'tls', 'token', 'allowModules', 'root', 'maxWorkers', 'grace', 'maxFrameBytes'];
 
 /**
  * @example
@@ -51,20 +57,21 @@ export class RemoteServer implements AsyncDisposable {
 
   /** @throws InvalidArgumentError, OutOfRangeError for bad options, and off loopback without TLS or `allowModules`. */
   constructor(given: RemoteServerOptions = {}) {
-    const options = ownOptions(given, 'the options of a RemoteServer');
+    const options = ownOptions(given as TunnelledServerOptions, 'the options of a RemoteServer');
     checkKnown(options, KNOWN, 'a RemoteServer');
-    const { host, port, tls, token, allowModules, root = '.', maxWorkers = 64, grace = 5_000 } = options;
+    const { path, host, port, tls, token, allowModules, root = '.', maxWorkers = 64, grace = 5_000 } = options;
     const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES } = options;
     if (typeof root !== 'string') throw new InvalidArgumentError('root is the path of a folder');
     integer('maxWorkers', maxWorkers, 1, 1_024);
     integer('maxFrameBytes', maxFrameBytes, 1_024, Number.MAX_SAFE_INTEGER);
     const listen = checkListen({
+      ...(path !== undefined && { path }),
       ...(host !== undefined && { host }),
       ...(port !== undefined && { port }),
       ...(tls !== undefined && { tls }),
       ...(token !== undefined && { token }),
     });
-    if (allowModules === undefined && !isLoopback(listen.host ?? '')) {
+    if (allowModules === undefined && listen.host !== undefined && !isLoopback(listen.host)) {
       throw new InvalidArgumentError(
         `${listen.host} can be reached from other hosts: say with allowModules what it may load`,
       );
@@ -115,7 +122,8 @@ export class RemoteServer implements AsyncDisposable {
 
   /** Undefined before it listens. */
   get address(): ServerAddress | undefined {
-    return this.#listener.address as ServerAddress | undefined;
+    const { address } = this.#listener;
+    return typeof address === 'object' ? address : undefined;
   }
 
   /** What clients have to know. */
@@ -152,6 +160,8 @@ const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Who wants to know how far a server is. */
 export interface RunServerHooks {
+  /** Ends it as a signal does. */
+  readonly signal?: AbortSignal;
   readonly listening?: (server: RemoteServer) => void;
   readonly ending?: () => void;
 }
@@ -159,31 +169,37 @@ export interface RunServerHooks {
 /**
  * Runs a server until a signal tells this process to end; a second one ends it at once, and the workers with it.
  *
- * @returns the signal, when every worker is gone.
+ * @returns the signal, when every worker is gone; undefined when it was the AbortSignal.
  * @throws what the RemoteServer and its `listen()` throw.
  */
 export async function runServer(
   options: RemoteServerOptions = {},
-  { listening, ending }: RunServerHooks = {},
-): Promise<keyof typeof SIGNALS> {
+  { listening, ending, signal: abort }: RunServerHooks = {},
+): Promise<keyof typeof SIGNALS | undefined> {
   const server = new RemoteServer(options);
   await server.listen();
-  const { signal, forget } = await new Promise<{ signal: keyof typeof SIGNALS; forget: () => void }>((resolve) => {
-    let isEnding = false;
-    const onSignal = (name: NodeJS.Signals): void => {
+  let isEnding = false;
+  let onSignal: (name: NodeJS.Signals) => void = () => {};
+  let onAbort: () => void = () => {};
+  const signal = await new Promise<keyof typeof SIGNALS | undefined>((resolve) => {
+    onSignal = (name) => {
       const signal = name as keyof typeof SIGNALS;
       if (isEnding) process.exit(SIGNALS[signal]);
       isEnding = true;
-      resolve({ signal, forget: off });
+      resolve(signal);
     };
-    const off = () => {
-      for (const name of Object.keys(SIGNALS)) process.off(name, onSignal);
+    onAbort = () => {
+      isEnding = true;
+      resolve(undefined);
     };
     for (const name of Object.keys(SIGNALS)) process.on(name, onSignal);
-    listening?.(server);
+    abort?.addEventListener('abort', onAbort);
+    if (abort?.aborted === true) onAbort();
+    else listening?.(server);
   });
   ending?.();
   await server.terminate();
-  forget();
+  for (const name of Object.keys(SIGNALS)) process.off(name, onSignal);
+  abort?.removeEventListener('abort', onAbort);
   return signal;
 }

@@ -43,7 +43,7 @@ export interface WorkerOptions {
   readonly resourceLimits?: ResourceLimits;
   /** Moved instead of copied with `args`; to a thread only. */
   readonly transferList?: readonly TransferListItem[];
-  /** Of a remote worker: `{ host, port }`, `[host, port]` or `'host:port'`; 127.0.0.1 and 60006 unless given. */
+  /** Of a remote worker, see RemoteOptions. */
   readonly host?: RemoteHost;
   /** Its server's, see RemoteServer; on loopback the one that it has left for this user, unless given. */
   readonly token?: string;
@@ -150,9 +150,9 @@ const MAX_CONTEXT_ID = 256;
 
 /** @throws InvalidArgumentError, OutOfRangeError */
 export function checkRemote(options: RemoteOptions): void {
-  const { host } = parseHost(options.host);
-  if (options.tls === undefined && !isLoopback(host)) {
-    throw new InvalidArgumentError(`the token would travel to ${host} for all to read: give tls`);
+  const at = parseHost(options.host);
+  if (options.tls === undefined && 'host' in at && !isLoopback(at.host)) {
+    throw new InvalidArgumentError(`the token would travel to ${at.host} for all to read: give tls`);
   }
   if (options.token !== undefined && typeof options.token !== 'string') {
     throw new InvalidArgumentError('the token of a server is a string');
