@@ -238,6 +238,6 @@ function digestOf(token: Uint8Array): Buffer {
   return builtin('node:crypto').createHash('sha256').update(token).digest();
 }
 
-function addressOf(socket: Socket): string {
+export function addressOf(socket: Socket): string {
   return socket.remoteAddress === undefined ? 'a local socket' : `${socket.remoteAddress}:${socket.remotePort}`;
 }

@@ -2,7 +2,9 @@
 
 import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
+import { describe } from '../describe.js';
 import { NotPortableError, ProtocolError } from '../errors.js';
+import { addressOf } from '../manager/listener.js';
 import { delay } from '../own-options.js';
 import type { EndMessage, StartedMessage } from '../runtime/target-loop.js';
 import { checkForeign, decodeForeign, joinPair, splitPair } from '../wire/foreign.js';
@@ -18,6 +20,8 @@ export interface GuestSettings {
   readonly allowList: AllowList;
   readonly contexts: Contexts;
   readonly maxFrameBytes: number;
+  /** A client does what no client of ours does, or wants what it must not have. */
+  readonly refused: (address: string, reason: string) => void;
   /** Milliseconds that a target may take to stop when its client is gone, or its server ends. */
   readonly grace: number;
 }
@@ -49,6 +53,8 @@ export class Guest {
   readonly #socket: Socket;
   readonly #line: StreamLine;
   readonly #decoder: FrameDecoder;
+  readonly #address: string;
+  #isReported = false;
   #hasStarted = false;
   /** Frames behind the first that came with it. */
   readonly #early: (readonly [type: number, payload: Uint8Array])[] = [];
@@ -65,6 +71,7 @@ export class Guest {
   constructor(socket: Socket, settings: GuestSettings) {
     this.#settings = settings;
     this.#socket = socket;
+    this.#address = addressOf(socket);
     this.#decoder = new FrameDecoder({ maxFrameBytes: settings.maxFrameBytes });
     // For what is said to the client here; it is not read from.
     this.#line = new StreamLine(socket, { isForeign: true, maxFrameBytes: settings.maxFrameBytes, isWriteOnly: true });
@@ -73,7 +80,10 @@ export class Guest {
     const started = new Promise<Opening | undefined>((resolve) => {
       this.#resolveStart = resolve;
     });
-    const timer = setTimeout(() => socket.destroy(), START_MS).unref();
+    const timer = setTimeout(() => {
+      this.#report(`it said nothing for ${START_MS} ms`);
+      socket.destroy();
+    }, START_MS).unref();
     this.#closed = new Promise((resolve) => {
       this.#line.onEnd = () => {
         clearTimeout(timer);
@@ -112,8 +122,15 @@ export class Guest {
     try {
       for (const { type, payload } of this.#decoder.push(chunk)) this.#onFrame(type, payload);
     } catch (error) {
+      this.#report(error);
       this.#socket.destroy(error as Error);
     }
+  }
+
+  /** Once: what follows the first is its consequence. */
+  #report(reason: unknown): void {
+    if (this.#end === undefined && !this.#isReported) this.#settings.refused(this.#address, describe(reason));
+    this.#isReported = true;
   }
 
   /** @throws ProtocolError for what no client of ours would send. */
@@ -246,6 +263,7 @@ export class Guest {
   }
 
   #refuse(error: unknown): void {
+    this.#report(error);
     const end = (reason: unknown): EndMessage => ({
       result: undefined,
       error: this.#line.encodeError(reason),

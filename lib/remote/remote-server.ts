@@ -3,7 +3,7 @@
 import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { KeepAlive } from '../manager/keep-alive.js';
 import { checkListen, type ListenOptions } from '../manager/listen-options.js';
-import { Listener } from '../manager/listener.js';
+import { addressOf, Listener } from '../manager/listener.js';
 import { checkKnown, delay, integer, ownOptions } from '../own-options.js';
 import { isLoopback } from '../wire/address.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
@@ -77,9 +77,12 @@ export class RemoteServer implements AsyncDisposable {
       );
     }
     const contexts = new Contexts(maxWorkers);
+    const refused = (address: string, reason: string) =>
+      process.emitWarning(`a connection from ${address} was refused: ${reason}`, { code: 'BOSUN_W005' });
     this.#settings = {
       allowList: new AllowList(root, allowModules),
       contexts,
+      refused,
       maxFrameBytes,
       grace: delay('grace', grace),
     };
@@ -88,6 +91,7 @@ export class RemoteServer implements AsyncDisposable {
     this.#listener = new Listener(listen, {
       admit: (socket, rest) => {
         if (this.#guests.size - contexts.size >= maxWorkers || this.#end !== undefined) {
+          if (this.#end === undefined) refused(addressOf(socket), `there are ${maxWorkers} workers already`);
           socket.destroy();
           return;
         }
@@ -97,8 +101,7 @@ export class RemoteServer implements AsyncDisposable {
         const forget = () => void this.#guests.delete(guest);
         guest.gone.then(forget, forget);
       },
-      refused: (address, reason) =>
-        process.emitWarning(`a connection from ${address} was refused: ${reason}`, { code: 'BOSUN_W005' }),
+      refused,
     });
   }
 
