@@ -46,10 +46,6 @@ export class Contexts {
     this.#most = most;
   }
 
-  get size(): number {
-    return this.#contexts.size;
-  }
-
   /** @throws InvalidArgumentError for an id that is taken, OutOfRangeError when there is no room. */
   open(id: string, target: TargetReference | undefined, defaults: Uint8Array): Context {
     if (this.#contexts.has(id)) throw new InvalidArgumentError(`the server has a context '${id}' already`);

@@ -9,7 +9,7 @@ import { delay } from '../own-options.js';
 import type { EndMessage, StartedMessage } from '../runtime/target-loop.js';
 import { checkForeign, decodeForeign, joinPair, splitPair } from '../wire/foreign.js';
 import { encodeFrame, FrameDecoder } from '../wire/frame.js';
-import { KEEP_ALIVE_MS, SAY, StreamLine } from '../wire/line.js';
+import { hasVanished, KEEP_ALIVE_MS, SAY, StreamLine } from '../wire/line.js';
 import { within } from '../within.js';
 import { type OpenedProcess, openProcess } from '../worker/place.js';
 import { checkContextId } from '../worker/worker-options.js';
@@ -19,6 +19,10 @@ import type { Contexts } from './contexts.js';
 export interface GuestSettings {
   readonly allowList: AllowList;
   readonly contexts: Contexts;
+  /** Of clients on other hosts, by what their lifelines call them. */
+  readonly lifelines: Map<string, Guest>;
+  /** No more processes. */
+  readonly isFull: () => boolean;
   readonly maxFrameBytes: number;
   /** A client does what no client of ours does, or wants what it must not have. */
   readonly refused: (address: string, reason: string) => void;
@@ -38,6 +42,14 @@ const MARK_BYTES = 1024 * 1024;
 /** A connection that is not read from shows only to a writer that its other end is gone. */
 const PING_MS = 1_000;
 
+/** The part of it that is decoded; of a client, which may say anything. */
+interface Given {
+  readonly module?: unknown;
+  readonly context?: unknown;
+  readonly id?: unknown;
+  readonly lifeline?: unknown;
+}
+
 /** What a client says first. */
 interface Opening {
   readonly type: number;
@@ -46,7 +58,8 @@ interface Opening {
 
 /**
  * Relays between the client and the process. What they say to each other is checked and passed on, not decoded, but for
- * the first message, which names the target. Or it holds a context for as long as its client is there.
+ * the first message, which names the target. Or it holds a context for as long as its client is there; or it is the
+ * lifeline of another one.
  */
 export class Guest {
   readonly #settings: GuestSettings;
@@ -64,6 +77,10 @@ export class Guest {
   #resolveStart: (opening: Opening | undefined) => void = () => {};
   /** It holds a context: what is done when its client closes it. */
   #closeContext: ((timeout: number) => void) | undefined;
+  #isLifeline = false;
+  #hasVanished = false;
+  /** It has a process, or is about to have one. */
+  isWorker = false;
   readonly #closed: Promise<void>;
   /** Resolves when neither the client nor the process is there any more. */
   readonly gone: Promise<void>;
@@ -85,7 +102,8 @@ export class Guest {
       socket.destroy();
     }, START_MS).unref();
     this.#closed = new Promise((resolve) => {
-      this.#line.onEnd = () => {
+      this.#line.onEnd = (error) => {
+        this.#hasVanished = hasVanished(error);
         clearTimeout(timer);
         clearInterval(this.#ping);
         this.#resolveStart(undefined);
@@ -136,7 +154,7 @@ export class Guest {
   /** @throws ProtocolError for what no client of ours would send. */
   #onFrame(type: number, payload: Uint8Array): void {
     if (payload.byteLength > 0) checkForeign(payload, 0, payload.byteLength);
-    const isOpening = type === SAY.START || type === SAY.CONTEXT;
+    const isOpening = type === SAY.START || type === SAY.CONTEXT || type === SAY.LIFELINE;
     if (isOpening === this.#hasStarted) throw new ProtocolError('a client says first, and once, what to run');
     if (isOpening) {
       this.#hasStarted = true;
@@ -146,6 +164,8 @@ export class Guest {
     } else if (this.#closeContext !== undefined) {
       if (type !== SAY.CLOSE) throw new ProtocolError('a context can only be closed');
       this.#closeContext(delay('timeout', decodeForeign(payload, 0, payload.byteLength)));
+    } else if (this.#isLifeline) {
+      throw new ProtocolError('a lifeline carries nothing');
     } else if (this.#process === undefined) {
       this.#early.push([type, Uint8Array.from(payload)]);
     } else {
@@ -156,8 +176,9 @@ export class Guest {
   async #serve({ type, payload }: Opening): Promise<void> {
     try {
       const [first, rest] = splitPair(payload);
-      const given = (first ?? {}) as { readonly module?: unknown; readonly context?: unknown; readonly id?: unknown };
+      const given = (first ?? {}) as Given;
       if (type === SAY.CONTEXT) await this.#hold(given, rest);
+      else if (type === SAY.LIFELINE) await this.#accompany(given);
       else await this.#work(given, rest);
     } catch (error) {
       this.#refuse(error);
@@ -166,14 +187,14 @@ export class Guest {
   }
 
   /** Until its client closes it, or is gone. */
-  async #hold({ id, ...given }: { readonly id?: unknown; readonly module?: unknown }, rest: Uint8Array): Promise<void> {
+  async #hold({ id, ...given }: Given, rest: Uint8Array): Promise<void> {
     const { allowList, contexts } = this.#settings;
     const target = given.module === undefined ? undefined : await allowList.resolve(given);
     this.#assertOpen();
     const name = checkContextId(id);
     const context = contexts.open(name, target, rest);
     try {
-      this.#line.send(SAY.STARTED, { host: hostname(), pid: process.pid, tid: 0 } satisfies StartedMessage);
+      this.#sayStarted();
       const closed = new Promise<number>((resolve) => {
         this.#closeContext = resolve;
       });
@@ -187,8 +208,30 @@ export class Guest {
     }
   }
 
-  async #work(given: { readonly module?: unknown; readonly context?: unknown }, rest: Uint8Array): Promise<void> {
-    const { allowList, contexts } = this.#settings;
+  #sayStarted(): void {
+    this.#line.send(SAY.STARTED, { host: hostname(), pid: process.pid, tid: 0 } satisfies StartedMessage);
+  }
+
+  /** The host of a client is gone when this connection is lost, whatever is on its way on the other one. */
+  async #accompany({ lifeline }: Given): Promise<void> {
+    const guest = this.#settings.lifelines.get(lifeline as string);
+    if (guest === undefined) return;
+    this.#isLifeline = true;
+    this.#sayStarted();
+    this.#socket.resume();
+    await Promise.race([guest.gone.catch(() => {}), this.#closed]);
+    if (this.#hasVanished) guest.#socket.destroy();
+  }
+
+  async #work(given: Given, rest: Uint8Array): Promise<void> {
+    const { allowList, contexts, isFull } = this.#settings;
+    if (isFull()) {
+      this.#report('there are as many workers already as may be');
+      this.#socket.destroy();
+      return;
+    }
+    this.isWorker = true;
+    this.#awaitLifeline(given.lifeline);
     const find = () => (given.context === undefined ? undefined : contexts.find(given.context));
     const target = given.module === undefined ? find()?.target : undefined;
     const resolved = target ?? (await allowList.resolve(given));
@@ -197,6 +240,15 @@ export class Guest {
     const context = find();
     context?.add(this);
     await this.#run(joinPair(resolved, rest), context?.defaults);
+  }
+
+  #awaitLifeline(key: unknown): void {
+    const { lifelines } = this.#settings;
+    if (typeof key !== 'string') return;
+    if (lifelines.has(key)) throw new ProtocolError('a lifeline is for one worker');
+    lifelines.set(key, this);
+    const forget = () => void lifelines.delete(key);
+    this.gone.then(forget, forget);
   }
 
   #assertOpen(): void {

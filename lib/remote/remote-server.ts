@@ -76,12 +76,13 @@ export class RemoteServer implements AsyncDisposable {
         `${listen.host} can be reached from other hosts: say with allowModules what it may load`,
       );
     }
-    const contexts = new Contexts(maxWorkers);
     const refused = (address: string, reason: string) =>
       process.emitWarning(`a connection from ${address} was refused: ${reason}`, { code: 'BOSUN_W005' });
     this.#settings = {
       allowList: new AllowList(root, allowModules),
-      contexts,
+      contexts: new Contexts(maxWorkers),
+      lifelines: new Map(),
+      isFull: () => this.workers >= maxWorkers,
       refused,
       maxFrameBytes,
       grace: delay('grace', grace),
@@ -90,8 +91,9 @@ export class RemoteServer implements AsyncDisposable {
     this.#leavesToken = token === undefined && isLoopback(listen.host ?? '');
     this.#listener = new Listener(listen, {
       admit: (socket, rest) => {
-        if (this.#guests.size - contexts.size >= maxWorkers || this.#end !== undefined) {
-          if (this.#end === undefined) refused(addressOf(socket), `there are ${maxWorkers} workers already`);
+        // A worker, its lifeline, and as many contexts.
+        if (this.#guests.size >= 3 * maxWorkers || this.#end !== undefined) {
+          if (this.#end === undefined) refused(addressOf(socket), 'there are too many connections already');
           socket.destroy();
           return;
         }
@@ -136,7 +138,7 @@ export class RemoteServer implements AsyncDisposable {
 
   /** Clients with a worker, or about to have one. */
   get workers(): number {
-    return this.#guests.size - this.#settings.contexts.size;
+    return [...this.#guests].filter(({ isWorker }) => isWorker).length;
   }
 
   /** Lets nobody in any more, and stops every worker: asks its target, and makes it end after `grace`. */

@@ -23,6 +23,8 @@ export interface Place {
   readonly line: Line;
   readonly pid: number | undefined;
   readonly tid: number;
+  /** What a server is to know it by, if it is on another host. */
+  readonly lifeline?: string | undefined;
   /** Tells a target that lets no message in: `checkpoint()` throws from here on. */
   raiseFlag(): void;
 }

@@ -7,7 +7,7 @@ import { type ExitDetails, InvalidArgumentError } from '../errors.js';
 import { checkKnown, integer, ownOptions } from '../own-options.js';
 import { isLoopback, SERVER_PORT } from '../wire/address.js';
 import { encodeFrame, FRAME } from '../wire/frame.js';
-import { KEEP_ALIVE_MS, type Line, SAY, StreamLine } from '../wire/line.js';
+import { hasVanished, KEEP_ALIVE_MS, type Line, SAY, StreamLine } from '../wire/line.js';
 import { readToken } from '../wire/token-file.js';
 import type { Place } from './place.js';
 import { WorkerLife } from './worker-life.js';
@@ -106,6 +106,28 @@ export function dial(options: RemoteOptions): { readonly socket: Socket; readonl
   return { socket, line: new StreamLine(socket, { isForeign: true }) };
 }
 
+/** This host does not vanish without us. */
+function needsLifeline({ host }: RemoteOptions): boolean {
+  const at = parseHost(host);
+  return 'host' in at && !isLoopback(at.host);
+}
+
+/**
+ * A second connection, on which nothing is ever said. The kernels ask each other on one that is idle, whatever the
+ * programs do, and notice a lost host within 15 s; with something on its way that nobody acknowledges they take as many
+ * minutes. So the worker's own connection, which may have that, ends with this one.
+ */
+function hold(options: RemoteOptions, key: string, main: Socket): void {
+  if (main.destroyed) return;
+  const { socket, line } = dial(options);
+  socket.unref();
+  line.onEnd = (error) => {
+    if (hasVanished(error)) main.destroy(error);
+  };
+  line.send(SAY.LIFELINE, [{ lifeline: key }, null]);
+  main.once('close', () => socket.destroy());
+}
+
 /** @param ready what nothing may be said before; the line ends with what it rejects with. */
 export function remotePlace(options: RemoteOptions, ready?: Promise<unknown>): Place {
   const { socket, line } = dial(options);
@@ -119,11 +141,13 @@ export function remotePlace(options: RemoteOptions, ready?: Promise<unknown>): P
   const life = new RemoteLife(socket);
   life.line = line;
   // Of the process over there; its owner hears of it as the end of this life.
+  const lifeline = needsLifeline(options) ? builtin('node:crypto').randomUUID() : undefined;
   line.filter = (type, value) => {
     if (type === SAY.EXIT) life.end(exitOf(value));
+    if (type === SAY.STARTED && lifeline !== undefined) hold(options, lifeline, socket);
     return type === SAY.EXIT;
   };
   socket.once('close', () => life.end({ exitCode: null, exitSignal: null }));
   // The server raises it when it hears STOP.
-  return { life, line, pid: undefined, tid: 0, raiseFlag() {} };
+  return { life, line, pid: undefined, tid: 0, lifeline, raiseFlag() {} };
 }

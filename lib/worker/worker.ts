@@ -392,10 +392,11 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   async #sendStart(place: Place, target: SentTarget | Promise<SentTarget>, state: unknown): Promise<void> {
     const { args = [], kwargs, setNames = true, transferList = [] } = this.options;
+    const { lifeline } = place;
     try {
       const message: readonly [SentTarget, StartDetails] = [
         // At once if it can be: nothing may go before it.
-        target instanceof Promise ? await target : target,
+        { ...(target instanceof Promise ? await target : target), ...(lifeline !== undefined && { lifeline }) },
         {
           args: kwargs === undefined || this.isPersistent ? args : [...args, kwargs],
           hasKwargs: kwargs !== undefined,
