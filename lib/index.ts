@@ -20,6 +20,7 @@ export type { WorkerInfo } from './manager/worker-set.js';
 export type { Source } from './pool/job.js';
 export { Pool, type PoolOptions, type PoolWorkerOptions } from './pool/pool.js';
 export type { PoolResult, PoolWorkerEvent, RunOptions as PoolRunOptions } from './pool/pool-run.js';
+export { closeServer } from './remote/close-server.js';
 export { type ContextWorkerOptions, RemoteContext, type RemoteContextOptions } from './remote/remote-context.js';
 export {
   RemoteServer,

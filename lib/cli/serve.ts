@@ -17,6 +17,9 @@ export interface ServeOptions {
   readonly maxWorkers?: number;
   readonly root?: string;
   readonly tunnel?: string;
+  readonly verbose?: true;
+  readonly closeOnNone?: true;
+  readonly suppressChildren?: true;
 }
 
 /** Runs workers for clients until a signal comes. @throws UsageError */
@@ -70,7 +73,8 @@ async function readLifeline(): Promise<{ readonly token: string; readonly signal
 }
 
 async function read(options: ServeOptions, token: string | undefined): Promise<TunnelledServerOptions> {
-  const { addr, port, allow, tokenFile, maxWorkers, root, tunnel, ...tls } = options;
+  const { addr, port, allow, tokenFile, maxWorkers, root, tunnel, verbose, closeOnNone, suppressChildren, ...tls } =
+    options;
   if (tunnel !== undefined && (addr ?? tokenFile) !== undefined) {
     throw new UsageError('--tunnel is an address, and has its token from standard input');
   }
@@ -78,6 +82,9 @@ async function read(options: ServeOptions, token: string | undefined): Promise<T
     ...(tunnel === undefined ? { port } : { path: tunnel }),
     ...(token !== undefined && { token }),
     ...(root !== undefined && { root }),
+    ...(closeOnNone && { closeOnNone }),
+    ...(suppressChildren && { suppressChildren }),
+    ...(verbose && { log: (line: string) => process.stderr.write(`bosun: ${line}\n`) }),
     ...(addr !== undefined && { host: addr }),
     ...(allow !== undefined && { allowModules: allow }),
     ...(tokenFile !== undefined && { token: (await textOf(tokenFile)).trim() }),

@@ -26,12 +26,19 @@ export interface GuestSettings {
   readonly maxFrameBytes: number;
   /** A client does what no client of ours does, or wants what it must not have. */
   readonly refused: (address: string, reason: string) => void;
+  /** Milliseconds that a client may take to say what it wants. */
+  readonly handshakeTimeout: number;
+  /** What workers print goes nowhere. */
+  readonly suppressChildren: boolean;
+  /** Ends the server for a client; undefined when no client may. */
+  readonly close: (() => void) | undefined;
+  /** What happens, for whoever watches. */
+  readonly log: (line: string) => void;
   /** Milliseconds that a target may take to stop when its client is gone, or its server ends. */
   readonly grace: number;
 }
 
-/** How long a client may take to say what it wants. */
-const START_MS = 5_000;
+const OPENINGS: readonly number[] = [SAY.START, SAY.CONTEXT, SAY.LIFELINE, SAY.NONE];
 
 /** How long one that is there may take to read what its worker has left. */
 const FLUSH_MS = 60_000;
@@ -98,9 +105,9 @@ export class Guest {
       this.#resolveStart = resolve;
     });
     const timer = setTimeout(() => {
-      this.#report(`it said nothing for ${START_MS} ms`);
+      this.#report(`it said nothing for ${settings.handshakeTimeout} ms`);
       socket.destroy();
-    }, START_MS).unref();
+    }, settings.handshakeTimeout).unref();
     this.#closed = new Promise((resolve) => {
       this.#line.onEnd = (error) => {
         this.#hasVanished = hasVanished(error);
@@ -154,7 +161,7 @@ export class Guest {
   /** @throws ProtocolError for what no client of ours would send. */
   #onFrame(type: number, payload: Uint8Array): void {
     if (payload.byteLength > 0) checkForeign(payload, 0, payload.byteLength);
-    const isOpening = type === SAY.START || type === SAY.CONTEXT || type === SAY.LIFELINE;
+    const isOpening = OPENINGS.includes(type);
     if (isOpening === this.#hasStarted) throw new ProtocolError('a client says first, and once, what to run');
     if (isOpening) {
       this.#hasStarted = true;
@@ -175,6 +182,7 @@ export class Guest {
 
   async #serve({ type, payload }: Opening): Promise<void> {
     try {
+      if (type === SAY.NONE) return await this.#closeServer();
       const [first, rest] = splitPair(payload);
       const given = (first ?? {}) as Given;
       if (type === SAY.CONTEXT) await this.#hold(given, rest);
@@ -184,6 +192,14 @@ export class Guest {
       this.#refuse(error);
     }
     await within(FLUSH_MS, Promise.race([this.#line.end(), this.#closed]));
+  }
+
+  async #closeServer(): Promise<void> {
+    const { close } = this.#settings;
+    if (close === undefined) throw new NotPortableError('the server does not end for a client: closeOnNone says so');
+    this.#line.send(SAY.EXIT, { exitCode: 0, exitSignal: null });
+    await within(FLUSH_MS, Promise.race([this.#line.end(), this.#closed]));
+    close();
   }
 
   /** Until its client closes it, or is gone. */
@@ -256,8 +272,10 @@ export class Guest {
   }
 
   async #run(start: Uint8Array, defaults: Uint8Array | undefined): Promise<void> {
-    const opened = openProcess({ isForeign: true });
+    const { suppressChildren, log } = this.#settings;
+    const opened = openProcess({ isForeign: true, isSilent: suppressChildren });
     const { life, socket } = opened;
+    log(`${this.#address} has a worker in process ${life.pid}`);
     this.#process = opened;
     try {
       const decoder = new FrameDecoder({ maxFrameBytes: this.#settings.maxFrameBytes });
@@ -276,6 +294,7 @@ export class Guest {
       for (const [type, payload] of this.#early.splice(0)) this.#tell(type, payload);
       this.#socket.resume();
       const exit = await life.exited;
+      log(`process ${life.pid} ended with ${exit.exitSignal ?? `exit code ${exit.exitCode}`}`);
       // What it has written is there; a client that reads slowly gets all of it.
       await within(FLUSH_MS, Promise.race([ended, this.#closed]));
       this.#line.send(SAY.EXIT, exit);

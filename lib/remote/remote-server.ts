@@ -4,7 +4,7 @@ import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { KeepAlive } from '../manager/keep-alive.js';
 import { checkListen, type ListenOptions } from '../manager/listen-options.js';
 import { addressOf, Listener } from '../manager/listener.js';
-import { checkKnown, delay, integer, ownOptions } from '../own-options.js';
+import { checkKnown, delay, integer, MAX_DELAY_MS, ownOptions } from '../own-options.js';
 import { isLoopback } from '../wire/address.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
 import { AllowList } from './allow-list.js';
@@ -23,10 +23,18 @@ export interface RemoteServerOptions extends Pick<ListenOptions, 'host' | 'port'
   /** Milliseconds that a target may take to stop when its client is gone, or the server ends; 5 000 unless given. */
   readonly grace?: number;
   readonly maxFrameBytes?: number;
+  /** Milliseconds that a client may take to say its token, and again to say what it wants; 5 000 unless given. */
+  readonly handshakeTimeout?: number;
+  /** A client with the token may end the server, see `closeServer`; false unless given. */
+  readonly closeOnNone?: boolean;
+  /** What workers print, and log, goes nowhere; false unless given. */
+  readonly suppressChildren?: boolean;
 }
 
-/** For a server behind a tunnel. */
+/** For the command line. */
 export interface TunnelledServerOptions extends RemoteServerOptions {
+  /** What happens, a line each. */
+  readonly log?: (line: string) => void;
   /** Of a Unix socket, see ListenOptions; the server has no `address` then. */
   readonly path?: string;
 }
@@ -37,7 +45,20 @@ export interface ServerAddress {
   readonly port: number;
 }
 
-const KNOWN = ['path', 'host', 'port', 'tls', 'token', 'allowModules', 'root', 'maxWorkers', 'grace', 'maxFrameBytes'];
+const LIMITS = ['maxWorkers', 'grace', 'maxFrameBytes', 'handshakeTimeout'];
+const KNOWN = [
+  ...LIMITS,
+  'path',
+  'host',
+  'port',
+  'tls',
+  'token',
+  'allowModules',
+  'root',
+  'closeOnNone',
+  'suppressChildren',
+  'log',
+];
 
 /**
  * @example
@@ -54,13 +75,22 @@ export class RemoteServer implements AsyncDisposable {
   readonly #leavesToken: boolean;
   readonly #keepAlive = new KeepAlive();
   #end: Promise<void> | undefined;
+  #resolveEnded: () => void = () => {};
+  readonly #ended = new Promise<void>((resolve) => {
+    this.#resolveEnded = resolve;
+  });
 
   /** @throws InvalidArgumentError, OutOfRangeError for bad options, and off loopback without TLS or `allowModules`. */
   constructor(given: RemoteServerOptions = {}) {
     const options = ownOptions(given as TunnelledServerOptions, 'the options of a RemoteServer');
     checkKnown(options, KNOWN, 'a RemoteServer');
     const { path, host, port, tls, token, allowModules, root = '.', maxWorkers = 64, grace = 5_000 } = options;
-    const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES } = options;
+    const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, handshakeTimeout = 5_000 } = options;
+    const { closeOnNone = false, suppressChildren = false, log = () => {} } = options;
+    integer('handshakeTimeout', handshakeTimeout, 1, MAX_DELAY_MS);
+    for (const [name, value] of Object.entries({ closeOnNone, suppressChildren })) {
+      if (typeof value !== 'boolean') throw new InvalidArgumentError(`${name} is true or false`);
+    }
     if (typeof root !== 'string') throw new InvalidArgumentError('root is the path of a folder');
     integer('maxWorkers', maxWorkers, 1, 1_024);
     integer('maxFrameBytes', maxFrameBytes, 1_024, Number.MAX_SAFE_INTEGER);
@@ -84,27 +114,35 @@ export class RemoteServer implements AsyncDisposable {
       lifelines: new Map(),
       isFull: () => this.workers >= maxWorkers,
       refused,
+      handshakeTimeout,
+      suppressChildren,
+      close: closeOnNone ? () => void this.terminate() : undefined,
+      log,
       maxFrameBytes,
       grace: delay('grace', grace),
     };
     this.#token = listen.token;
     this.#leavesToken = token === undefined && isLoopback(listen.host ?? '');
-    this.#listener = new Listener(listen, {
-      admit: (socket, rest) => {
-        // A worker, its lifeline, and as many contexts.
-        if (this.#guests.size >= 3 * maxWorkers || this.#end !== undefined) {
-          if (this.#end === undefined) refused(addressOf(socket), 'there are too many connections already');
-          socket.destroy();
-          return;
-        }
-        if (rest.byteLength > 0) socket.unshift(rest);
-        const guest = new Guest(socket, this.#settings);
-        this.#guests.add(guest);
-        const forget = () => void this.#guests.delete(guest);
-        guest.gone.then(forget, forget);
+    this.#listener = new Listener(
+      listen,
+      {
+        admit: (socket, rest) => {
+          // A worker, its lifeline, and as many contexts.
+          if (this.#guests.size >= 3 * maxWorkers || this.#end !== undefined) {
+            if (this.#end === undefined) refused(addressOf(socket), 'there are too many connections already');
+            socket.destroy();
+            return;
+          }
+          if (rest.byteLength > 0) socket.unshift(rest);
+          const guest = new Guest(socket, this.#settings);
+          this.#guests.add(guest);
+          const forget = () => void this.#guests.delete(guest);
+          guest.gone.then(forget, forget);
+        },
+        refused,
       },
-      refused,
-    });
+      handshakeTimeout,
+    );
   }
 
   /** Starts to listen, and keeps this process up until `terminate`. @throws AddressInUseError (ERR_BOSUN_ADDRESS_IN_USE) */
@@ -144,7 +182,13 @@ export class RemoteServer implements AsyncDisposable {
   /** Lets nobody in any more, and stops every worker: asks its target, and makes it end after `grace`. */
   terminate(): Promise<void> {
     this.#end ??= this.#terminate();
+    void this.#end.then(this.#resolveEnded);
     return this.#end;
+  }
+
+  /** Resolves when it has been terminated, by its owner or a client. */
+  get ended(): Promise<void> {
+    return this.#ended;
   }
 
   async #terminate(): Promise<void> {
@@ -174,7 +218,7 @@ export interface RunServerHooks {
 /**
  * Runs a server until a signal tells this process to end; a second one ends it at once, and the workers with it.
  *
- * @returns the signal, when every worker is gone; undefined when it was the AbortSignal.
+ * @returns the signal, when every worker is gone; undefined when it was the AbortSignal, or a client.
  * @throws what the RemoteServer and its `listen()` throw.
  */
 export async function runServer(
@@ -199,10 +243,11 @@ export async function runServer(
     };
     for (const name of Object.keys(SIGNALS)) process.on(name, onSignal);
     abort?.addEventListener('abort', onAbort);
+    void server.ended.then(() => resolve(undefined));
     if (abort?.aborted === true) onAbort();
     else listening?.(server);
   });
-  ending?.();
+  if (isEnding) ending?.();
   await server.terminate();
   for (const name of Object.keys(SIGNALS)) process.off(name, onSignal);
   abort?.removeEventListener('abort', onAbort);

@@ -17,6 +17,8 @@ export const SAY = {
   CONTEXT: 0x6e,
   /** To a server: this connection carries nothing, and tells by its loss that the host of a worker's client is gone. */
   LIFELINE: 0x6c,
+  /** To a server: no worker, but its own end, if it lets clients say so. */
+  NONE: 0x6f,
   /** Worker to owner: where it is. */
   STARTED: 0x68,
   /** Owner to worker: an input of a persistent one. */

@@ -39,6 +39,8 @@ export interface ProcessOptions extends Omit<PlaceOptions, 'name' | 'resourceLim
   readonly main?: EntryName;
   /** Its owner is on another host. */
   readonly isForeign?: boolean;
+  /** What it prints goes nowhere. */
+  readonly isSilent?: boolean;
 }
 
 /** What a process is started with: the ends of a line that its owner keeps, and a way to end it. */
@@ -55,6 +57,7 @@ const held = new Set<object>();
 export function openProcess({
   main = 'runtime/worker',
   isForeign = false,
+  isSilent = false,
   env,
   execArgv,
 }: ProcessOptions): OpenedProcess {
@@ -68,8 +71,8 @@ export function openProcess({
       main,
       args: isForeign ? ['--foreign'] : [],
       descriptors,
-      stdout: STDOUT,
-      stderr: STDERR,
+      stdout: isSilent ? 'ignore' : STDOUT,
+      stderr: isSilent ? 'ignore' : STDERR,
       env,
       execArgv,
     });

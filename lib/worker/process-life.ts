@@ -13,8 +13,8 @@ export interface ProcessLifeOptions {
   /** Inherited as descriptors 3, 4 and 5; the caller closes its own copies after the constructor. */
   readonly descriptors: readonly [socket: number, page: number, lifeline: number];
   /** Where standard output and error go. */
-  readonly stdout: number;
-  readonly stderr: number;
+  readonly stdout: number | 'ignore';
+  readonly stderr: number | 'ignore';
   /** Node.js options; this process's own, without those of debuggers and test runners, unless given. */
   readonly execArgv?: readonly string[] | undefined;
   /** The whole environment; this process's own unless given. */
