@@ -234,6 +234,7 @@ describe('a server', () => {
         'worker-targets.js\0.txt',
         '..',
         '__proto__',
+        'x\n(node:1) [BOSUN_W005] Warning: forged',
       ];
       for (const name of names) {
         const told = await say(hello(), start(name, 'f'));

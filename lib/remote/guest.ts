@@ -13,30 +13,8 @@ import { hasVanished, KEEP_ALIVE_MS, SAY, StreamLine } from '../wire/line.js';
 import { within } from '../within.js';
 import { type OpenedProcess, openProcess } from '../worker/place.js';
 import { checkContextId } from '../worker/worker-options.js';
-import type { AllowList } from './allow-list.js';
-import type { Contexts } from './contexts.js';
-
-export interface GuestSettings {
-  readonly allowList: AllowList;
-  readonly contexts: Contexts;
-  /** Of clients on other hosts, by what their lifelines call them. */
-  readonly lifelines: Map<string, Guest>;
-  /** No more processes. */
-  readonly isFull: () => boolean;
-  readonly maxFrameBytes: number;
-  /** A client does what no client of ours does, or wants what it must not have. */
-  readonly refused: (address: string, reason: string) => void;
-  /** Milliseconds that a client may take to say what it wants. */
-  readonly handshakeTimeout: number;
-  /** What workers print goes nowhere. */
-  readonly suppressChildren: boolean;
-  /** Ends the server for a client; undefined when no client may. */
-  readonly close: (() => void) | undefined;
-  /** What happens, for whoever watches. */
-  readonly log: (line: string) => void;
-  /** Milliseconds that a target may take to stop when its client is gone, or its server ends. */
-  readonly grace: number;
-}
+import type { Member } from './contexts.js';
+import type { Given, GuestSettings, Neighbour } from './guest-settings.js';
 
 const OPENINGS: readonly number[] = [SAY.START, SAY.CONTEXT, SAY.LIFELINE, SAY.NONE];
 
@@ -49,14 +27,6 @@ const MARK_BYTES = 1024 * 1024;
 /** A connection that is not read from shows only to a writer that its other end is gone. */
 const PING_MS = 1_000;
 
-/** The part of it that is decoded; of a client, which may say anything. */
-interface Given {
-  readonly module?: unknown;
-  readonly context?: unknown;
-  readonly id?: unknown;
-  readonly lifeline?: unknown;
-}
-
 /** What a client says first. */
 interface Opening {
   readonly type: number;
@@ -68,7 +38,7 @@ interface Opening {
  * the first message, which names the target. Or it holds a context for as long as its client is there; or it is the
  * lifeline of another one.
  */
-export class Guest {
+export class Guest implements Member, Neighbour {
   readonly #settings: GuestSettings;
   readonly #socket: Socket;
   readonly #line: StreamLine;
@@ -133,6 +103,10 @@ export class Guest {
   stop(): Promise<void> {
     this.#end ??= this.#stop();
     return this.#end;
+  }
+
+  hangUp(): void {
+    this.#socket.destroy();
   }
 
   async #stop(): Promise<void> {
@@ -236,7 +210,7 @@ export class Guest {
     this.#sayStarted();
     this.#socket.resume();
     await Promise.race([guest.gone.catch(() => {}), this.#closed]);
-    if (this.#hasVanished) guest.#socket.destroy();
+    if (this.#hasVanished) guest.hangUp();
   }
 
   async #work(given: Given, rest: Uint8Array): Promise<void> {

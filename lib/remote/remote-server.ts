@@ -9,7 +9,8 @@ import { isLoopback } from '../wire/address.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
 import { AllowList } from './allow-list.js';
 import { Contexts } from './contexts.js';
-import { Guest, type GuestSettings } from './guest.js';
+import { Guest } from './guest.js';
+import type { GuestSettings } from './guest-settings.js';
 import { leaveToken, takeTokenAway } from './left-token.js';
 
 /** Options of a RemoteServer. */
@@ -107,7 +108,7 @@ export class RemoteServer implements AsyncDisposable {
       );
     }
     const refused = (address: string, reason: string) =>
-      process.emitWarning(`a connection from ${address} was refused: ${reason}`, { code: 'BOSUN_W005' });
+      process.emitWarning(`a connection from ${address} was refused: ${oneLine(reason)}`, { code: 'BOSUN_W005' });
     this.#settings = {
       allowList: new AllowList(root, allowModules),
       contexts: new Contexts(maxWorkers),
@@ -202,6 +203,11 @@ export class RemoteServer implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.terminate();
   }
+}
+
+/** A client that chooses the words of a reason must not write lines of a log. */
+function oneLine(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ').trim();
 }
 
 /** What a shell calls the exit of a process that one of these has ended. */
