@@ -20,6 +20,8 @@ export type { WorkerInfo } from './manager/worker-set.js';
 export type { Source } from './pool/job.js';
 export { Pool, type PoolOptions, type PoolWorkerOptions } from './pool/pool.js';
 export type { PoolResult, PoolWorkerEvent, RunOptions as PoolRunOptions } from './pool/pool-run.js';
+export { closeServer } from './remote/close-server.js';
+export { type ContextWorkerOptions, RemoteContext, type RemoteContextOptions } from './remote/remote-context.js';
 export {
   RemoteServer,
   type RemoteServerOptions,
@@ -28,6 +30,7 @@ export {
   type ServerAddress,
 } from './remote/remote-server.js';
 export { RemoteServerProcess, spawnServer } from './remote/spawn-server.js';
+export { type SshServerOptions, sshServer, type TunnelAddress } from './remote/ssh-server.js';
 export { Proxy, type ProxyOptions } from './runtime/proxy.js';
 export { Chain } from './task/chain.js';
 export { currentContext, type Logger, type Session, type TaskContext, type WorkerId } from './task/context.js';
@@ -68,4 +71,4 @@ export {
   type WorkerIdentity,
 } from './worker/worker.js';
 export type { WorkerState } from './worker/worker-life.js';
-export { type WorkerOptions, WorkerType } from './worker/worker-options.js';
+export { type WorkerContext, type WorkerOptions, WorkerType } from './worker/worker-options.js';

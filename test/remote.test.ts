@@ -13,6 +13,7 @@ import { after, describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import {
+  closeServer,
   DataCloneError,
   encodeFrame,
   FRAME,
@@ -457,7 +458,77 @@ describe('a client and a server that keeps to nothing', () => {
   });
 });
 
+describe('a server with options', () => {
+  test('ends when a client with the token says so, if it lets them', async (t) => {
+    const server = await serverIn(t);
+    const remote = { host: server.address ?? {}, token: server.token };
+    await assert.rejects(closeServer(remote), { code: 'ERR_BOSUN_NOT_PORTABLE', message: /closeOnNone/ });
+    const open = await serverIn(t, { closeOnNone: true });
+    const host = open.address ?? {};
+    await assert.rejects(closeServer({ host, token: 'a wrong one' }), WorkerStartError);
+    const busy = worker(open, 'untilStopped');
+    await running(busy);
+    await closeServer({ host, token: open.token });
+    await open.ended;
+    await busy.wait();
+    assert.ok(busy.error instanceof WorkerTerminatedError);
+    await assert.rejects(closeServer({ host, token: open.token }), WorkerStartError);
+    const process_ = await spawned(t, { closeOnNone: true });
+    await closeServer({ host: process_.address, token: process_.token });
+    assert.deepEqual(await process_.exited, { exitCode: 0, exitSignal: null });
+    const square = worker<number>(server, 'square', { args: [2] });
+    await square.wait();
+    assert.equal(square.result, 4);
+  });
+
+  test('waits no longer than it is told to for a token, and for what a client wants', async (t) => {
+    const server = await serverIn(t, { handshakeTimeout: 50 });
+    const { port } = server.address as { port: number };
+    const seen = await warnings(t, async () => {
+      for (const bytes of [Buffer.alloc(0), encodeFrame(FRAME.HELLO, Buffer.from(server.token))]) {
+        const socket = connect(port, '127.0.0.1').on('error', () => {});
+        socket.write(bytes);
+        await once(socket.resume(), 'close');
+      }
+    });
+    assert.match(seen.join(), /no token for 50 ms.*said nothing for 50 ms/);
+    assert.throws(() => new RemoteServer({ handshakeTimeout: 0 }), { code: 'ERR_BOSUN_OUT_OF_RANGE' });
+    assert.throws(() => new RemoteServer({ closeOnNone: 1 as never }), InvalidArgumentError);
+  });
+});
+
 describe('bosun serve', () => {
+  for (const [flags, out, err] of [
+    [[], /^out x$/m, /^err x$/m],
+    [
+      ['-v'],
+      /^out x$/m,
+      /^bosun: 127\.0\.0\.1:\d+ has a worker in process (\d+)\n[\s\S]*bosun: process \1 ended with exit code 0$/m,
+    ],
+    [['--suppress-children', '-v'], /^Listening on \S+\n$/, /^(bosun: .*\n){2}$/],
+  ] as [string[], RegExp, RegExp][]) {
+    test(`prints what it is told to: ${flags.join(' ') || 'nothing'}`, async (t) => {
+      const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--close-on-none', ...flags], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      t.after(() => child.kill('SIGKILL'));
+      const said = { stdout: '', stderr: '' };
+      for (const name of ['stdout', 'stderr'] as const) {
+        child[name].setEncoding('utf8').on('data', (text: string) => {
+          said[name] += text;
+        });
+      }
+      while (!said.stdout.includes('\n')) await once(child.stdout, 'data');
+      const host = /^Listening on (\S+)$/m.exec(said.stdout)?.[1] ?? '';
+      const remote = new RemoteWorker({ target: at('print'), args: ['x'], host });
+      await remote.wait();
+      await closeServer({ host });
+      assert.deepEqual(await once(child, 'close'), [0, null]);
+      assert.match(said.stdout, out);
+      assert.match(said.stderr, err);
+    });
+  }
+
   test('says where it listens, and ends its workers with itself', async (t) => {
     const child = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--allow', FIXTURES], {
       stdio: ['ignore', 'pipe', 'pipe'],

@@ -43,6 +43,7 @@ interface Stranger {
 export class Listener {
   readonly #settings: ListenSettings;
   readonly #owner: ListenerOwner;
+  readonly #patience: number;
   readonly #digest: Buffer;
   readonly #server: Server;
   readonly #strangers = new Set<Stranger>();
@@ -54,7 +55,9 @@ export class Listener {
   #opening: Promise<void> | undefined;
   #closed = false;
 
-  constructor(settings: ListenSettings, owner: ListenerOwner) {
+  /** @param patience milliseconds that a peer may take to say who it is. */
+  constructor(settings: ListenSettings, owner: ListenerOwner, patience = HELLO_MS) {
+    this.#patience = patience;
     this.#settings = settings;
     this.#owner = owner;
     this.#digest = digestOf(Buffer.from(settings.token));
@@ -194,7 +197,7 @@ export class Listener {
       this.#owner.refused(address, reason);
     };
     const onClose = () => refuse('it went away without a token');
-    const timer = setTimeout(() => refuse(`it sent no token for ${HELLO_MS} ms`), HELLO_MS).unref();
+    const timer = setTimeout(() => refuse(`it sent no token for ${this.#patience} ms`), this.#patience).unref();
     const stranger = { address, socket, refuse, leave };
     this.#strangers.add(stranger);
     socket.once('close', onClose);
@@ -238,6 +241,6 @@ function digestOf(token: Uint8Array): Buffer {
   return builtin('node:crypto').createHash('sha256').update(token).digest();
 }
 
-function addressOf(socket: Socket): string {
+export function addressOf(socket: Socket): string {
   return socket.remoteAddress === undefined ? 'a local socket' : `${socket.remoteAddress}:${socket.remotePort}`;
 }

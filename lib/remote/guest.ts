@@ -1,24 +1,22 @@
 // One client of a server, and the process that runs for it.
 
 import type { Socket } from 'node:net';
+import { hostname } from 'node:os';
+import { describe } from '../describe.js';
 import { NotPortableError, ProtocolError } from '../errors.js';
-import type { EndMessage } from '../runtime/target-loop.js';
-import { checkForeign, joinPair, splitPair } from '../wire/foreign.js';
+import { addressOf } from '../manager/listener.js';
+import { delay } from '../own-options.js';
+import type { EndMessage, StartedMessage } from '../runtime/target-loop.js';
+import { checkForeign, decodeForeign, joinPair, splitPair } from '../wire/foreign.js';
 import { encodeFrame, FrameDecoder } from '../wire/frame.js';
-import { KEEP_ALIVE_MS, SAY, StreamLine } from '../wire/line.js';
+import { hasVanished, KEEP_ALIVE_MS, SAY, StreamLine } from '../wire/line.js';
 import { within } from '../within.js';
 import { type OpenedProcess, openProcess } from '../worker/place.js';
-import type { AllowList } from './allow-list.js';
+import { checkContextId } from '../worker/worker-options.js';
+import type { Member } from './contexts.js';
+import type { Given, GuestSettings, Neighbour } from './guest-settings.js';
 
-export interface GuestSettings {
-  readonly allowList: AllowList;
-  readonly maxFrameBytes: number;
-  /** Milliseconds that a target may take to stop when its client is gone, or its server ends. */
-  readonly grace: number;
-}
-
-/** How long a client may take to say what it wants. */
-const START_MS = 5_000;
+const OPENINGS: readonly number[] = [SAY.START, SAY.CONTEXT, SAY.LIFELINE, SAY.NONE];
 
 /** How long one that is there may take to read what its worker has left. */
 const FLUSH_MS = 60_000;
@@ -29,22 +27,37 @@ const MARK_BYTES = 1024 * 1024;
 /** A connection that is not read from shows only to a writer that its other end is gone. */
 const PING_MS = 1_000;
 
+/** What a client says first. */
+interface Opening {
+  readonly type: number;
+  readonly payload: Uint8Array;
+}
+
 /**
  * Relays between the client and the process. What they say to each other is checked and passed on, not decoded, but for
- * the first message, which names the target.
+ * the first message, which names the target. Or it holds a context for as long as its client is there; or it is the
+ * lifeline of another one.
  */
-export class Guest {
+export class Guest implements Member, Neighbour {
   readonly #settings: GuestSettings;
   readonly #socket: Socket;
   readonly #line: StreamLine;
   readonly #decoder: FrameDecoder;
+  readonly #address: string;
+  #isReported = false;
   #hasStarted = false;
   /** Frames behind the first that came with it. */
   readonly #early: (readonly [type: number, payload: Uint8Array])[] = [];
   #process: OpenedProcess | undefined;
   #ping: NodeJS.Timeout | undefined;
   #end: Promise<void> | undefined;
-  #resolveStart: (payload: Uint8Array | undefined) => void = () => {};
+  #resolveStart: (opening: Opening | undefined) => void = () => {};
+  /** It holds a context: what is done when its client closes it. */
+  #closeContext: ((timeout: number) => void) | undefined;
+  #isLifeline = false;
+  #hasVanished = false;
+  /** It has a process, or is about to have one. */
+  isWorker = false;
   readonly #closed: Promise<void>;
   /** Resolves when neither the client nor the process is there any more. */
   readonly gone: Promise<void>;
@@ -52,17 +65,22 @@ export class Guest {
   constructor(socket: Socket, settings: GuestSettings) {
     this.#settings = settings;
     this.#socket = socket;
+    this.#address = addressOf(socket);
     this.#decoder = new FrameDecoder({ maxFrameBytes: settings.maxFrameBytes });
     // For what is said to the client here; it is not read from.
     this.#line = new StreamLine(socket, { isForeign: true, maxFrameBytes: settings.maxFrameBytes, isWriteOnly: true });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
-    const started = new Promise<Uint8Array | undefined>((resolve) => {
+    const started = new Promise<Opening | undefined>((resolve) => {
       this.#resolveStart = resolve;
     });
-    const timer = setTimeout(() => socket.destroy(), START_MS).unref();
+    const timer = setTimeout(() => {
+      this.#report(`it said nothing for ${settings.handshakeTimeout} ms`);
+      socket.destroy();
+    }, settings.handshakeTimeout).unref();
     this.#closed = new Promise((resolve) => {
-      this.#line.onEnd = () => {
+      this.#line.onEnd = (error) => {
+        this.#hasVanished = hasVanished(error);
         clearTimeout(timer);
         clearInterval(this.#ping);
         this.#resolveStart(undefined);
@@ -73,9 +91,9 @@ export class Guest {
     // The listener leaves connections half open.
     socket.once('end', () => socket.destroy());
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
-    this.gone = started.then(async (payload) => {
+    this.gone = started.then(async (opening) => {
       clearTimeout(timer);
-      if (payload !== undefined) await this.#serve(payload);
+      if (opening !== undefined) await this.#serve(opening);
       socket.destroy();
     });
     this.gone.catch(() => socket.destroy());
@@ -85,6 +103,10 @@ export class Guest {
   stop(): Promise<void> {
     this.#end ??= this.#stop();
     return this.#end;
+  }
+
+  hangUp(): void {
+    this.#socket.destroy();
   }
 
   async #stop(): Promise<void> {
@@ -99,20 +121,32 @@ export class Guest {
     try {
       for (const { type, payload } of this.#decoder.push(chunk)) this.#onFrame(type, payload);
     } catch (error) {
+      this.#report(error);
       this.#socket.destroy(error as Error);
     }
+  }
+
+  /** Once: what follows the first is its consequence. */
+  #report(reason: unknown): void {
+    if (this.#end === undefined && !this.#isReported) this.#settings.refused(this.#address, describe(reason));
+    this.#isReported = true;
   }
 
   /** @throws ProtocolError for what no client of ours would send. */
   #onFrame(type: number, payload: Uint8Array): void {
     if (payload.byteLength > 0) checkForeign(payload, 0, payload.byteLength);
-    if ((type === SAY.START) === this.#hasStarted)
-      throw new ProtocolError('a client says first, and once, what to run');
-    if (type === SAY.START) {
+    const isOpening = OPENINGS.includes(type);
+    if (isOpening === this.#hasStarted) throw new ProtocolError('a client says first, and once, what to run');
+    if (isOpening) {
       this.#hasStarted = true;
       // Nothing more before there is somebody to hear it.
       this.#socket.pause();
-      this.#resolveStart(Uint8Array.from(payload));
+      this.#resolveStart({ type, payload: Uint8Array.from(payload) });
+    } else if (this.#closeContext !== undefined) {
+      if (type !== SAY.CLOSE) throw new ProtocolError('a context can only be closed');
+      this.#closeContext(delay('timeout', decodeForeign(payload, 0, payload.byteLength)));
+    } else if (this.#isLifeline) {
+      throw new ProtocolError('a lifeline carries nothing');
     } else if (this.#process === undefined) {
       this.#early.push([type, Uint8Array.from(payload)]);
     } else {
@@ -120,21 +154,102 @@ export class Guest {
     }
   }
 
-  async #serve(start: Uint8Array): Promise<void> {
+  async #serve({ type, payload }: Opening): Promise<void> {
     try {
-      const [target, rest] = splitPair(start);
-      const resolved = await this.#settings.allowList.resolve(target);
-      if (this.#end !== undefined) throw new NotPortableError('the server ends');
-      await this.#run(joinPair(resolved, rest));
+      if (type === SAY.NONE) return await this.#closeServer();
+      const [first, rest] = splitPair(payload);
+      const given = (first ?? {}) as Given;
+      if (type === SAY.CONTEXT) await this.#hold(given, rest);
+      else if (type === SAY.LIFELINE) await this.#accompany(given);
+      else await this.#work(given, rest);
     } catch (error) {
       this.#refuse(error);
     }
     await within(FLUSH_MS, Promise.race([this.#line.end(), this.#closed]));
   }
 
-  async #run(start: Uint8Array): Promise<void> {
-    const opened = openProcess({ isForeign: true });
+  async #closeServer(): Promise<void> {
+    const { close } = this.#settings;
+    if (close === undefined) throw new NotPortableError('the server does not end for a client: closeOnNone says so');
+    this.#line.send(SAY.EXIT, { exitCode: 0, exitSignal: null });
+    await within(FLUSH_MS, Promise.race([this.#line.end(), this.#closed]));
+    close();
+  }
+
+  /** Until its client closes it, or is gone. */
+  async #hold({ id, ...given }: Given, rest: Uint8Array): Promise<void> {
+    const { allowList, contexts } = this.#settings;
+    const target = given.module === undefined ? undefined : await allowList.resolve(given);
+    this.#assertOpen();
+    const name = checkContextId(id);
+    const context = contexts.open(name, target, rest);
+    try {
+      this.#sayStarted();
+      const closed = new Promise<number>((resolve) => {
+        this.#closeContext = resolve;
+      });
+      for (const [type, payload] of this.#early.splice(0)) this.#onFrame(type, payload);
+      this.#socket.resume();
+      const timeout = await Promise.race([closed, this.#closed.then(() => 0)]);
+      contexts.forget(name);
+      await context.close(timeout);
+    } finally {
+      contexts.forget(name);
+    }
+  }
+
+  #sayStarted(): void {
+    this.#line.send(SAY.STARTED, { host: hostname(), pid: process.pid, tid: 0 } satisfies StartedMessage);
+  }
+
+  /** The host of a client is gone when this connection is lost, whatever is on its way on the other one. */
+  async #accompany({ lifeline }: Given): Promise<void> {
+    const guest = this.#settings.lifelines.get(lifeline as string);
+    if (guest === undefined) return;
+    this.#isLifeline = true;
+    this.#sayStarted();
+    this.#socket.resume();
+    await Promise.race([guest.gone.catch(() => {}), this.#closed]);
+    if (this.#hasVanished) guest.hangUp();
+  }
+
+  async #work(given: Given, rest: Uint8Array): Promise<void> {
+    const { allowList, contexts, isFull } = this.#settings;
+    if (isFull()) {
+      this.#report('there are as many workers already as may be');
+      this.#socket.destroy();
+      return;
+    }
+    this.isWorker = true;
+    this.#awaitLifeline(given.lifeline);
+    const find = () => (given.context === undefined ? undefined : contexts.find(given.context));
+    const target = given.module === undefined ? find()?.target : undefined;
+    const resolved = target ?? (await allowList.resolve(given));
+    this.#assertOpen();
+    // It may have been closed meanwhile.
+    const context = find();
+    context?.add(this);
+    await this.#run(joinPair(resolved, rest), context?.defaults);
+  }
+
+  #awaitLifeline(key: unknown): void {
+    const { lifelines } = this.#settings;
+    if (typeof key !== 'string') return;
+    if (lifelines.has(key)) throw new ProtocolError('a lifeline is for one worker');
+    lifelines.set(key, this);
+    const forget = () => void lifelines.delete(key);
+    this.gone.then(forget, forget);
+  }
+
+  #assertOpen(): void {
+    if (this.#end !== undefined) throw new NotPortableError('the server ends');
+  }
+
+  async #run(start: Uint8Array, defaults: Uint8Array | undefined): Promise<void> {
+    const { suppressChildren, log } = this.#settings;
+    const opened = openProcess({ isForeign: true, isSilent: suppressChildren });
     const { life, socket } = opened;
+    log(`${this.#address} has a worker in process ${life.pid}`);
     this.#process = opened;
     try {
       const decoder = new FrameDecoder({ maxFrameBytes: this.#settings.maxFrameBytes });
@@ -148,10 +263,12 @@ export class Guest {
           void life.kill();
         }
       });
+      if (defaults !== undefined) this.#tell(SAY.CONTEXT, defaults);
       this.#tell(SAY.START, start);
       for (const [type, payload] of this.#early.splice(0)) this.#tell(type, payload);
       this.#socket.resume();
       const exit = await life.exited;
+      log(`process ${life.pid} ended with ${exit.exitSignal ?? `exit code ${exit.exitCode}`}`);
       // What it has written is there; a client that reads slowly gets all of it.
       await within(FLUSH_MS, Promise.race([ended, this.#closed]));
       this.#line.send(SAY.EXIT, exit);
@@ -191,6 +308,7 @@ export class Guest {
   }
 
   #refuse(error: unknown): void {
+    this.#report(error);
     const end = (reason: unknown): EndMessage => ({
       result: undefined,
       error: this.#line.encodeError(reason),

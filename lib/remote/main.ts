@@ -16,7 +16,11 @@ const line = new StreamLine(new Socket({ fd: SOCKET, readable: true, writable: t
 
 let server: RemoteServer | undefined;
 
+let isEnding = false;
+
 async function end(): Promise<void> {
+  if (isEnding) return;
+  isEnding = true;
   await server?.terminate();
   guard.release();
   await line.end();
@@ -33,6 +37,7 @@ async function start(options: RemoteServerOptions): Promise<void> {
   try {
     server = new RemoteServer(options);
     const address = await server.listen();
+    void server.ended.then(end);
     line.send(SAY.STARTED, { address, token: server.token } satisfies ServerReport);
   } catch (error) {
     line.send(SAY.STARTED, { error: line.encodeError(error) } satisfies ServerReport);

@@ -3,12 +3,14 @@
 import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { KeepAlive } from '../manager/keep-alive.js';
 import { checkListen, type ListenOptions } from '../manager/listen-options.js';
-import { Listener } from '../manager/listener.js';
-import { checkKnown, delay, integer, ownOptions } from '../own-options.js';
+import { addressOf, Listener } from '../manager/listener.js';
+import { checkKnown, delay, integer, MAX_DELAY_MS, ownOptions } from '../own-options.js';
 import { isLoopback } from '../wire/address.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
 import { AllowList } from './allow-list.js';
-import { Guest, type GuestSettings } from './guest.js';
+import { Contexts } from './contexts.js';
+import { Guest } from './guest.js';
+import type { GuestSettings } from './guest-settings.js';
 import { leaveToken, takeTokenAway } from './left-token.js';
 
 /** Options of a RemoteServer. */
@@ -17,11 +19,25 @@ export interface RemoteServerOptions extends Pick<ListenOptions, 'host' | 'port'
   readonly allowModules?: readonly string[];
   /** What relative paths of clients are relative to; the current directory unless given. */
   readonly root?: string;
-  /** Clients, and so processes, at a time; 64 unless given. */
+  /** Clients, and so processes, at a time; 64 unless given. As many contexts again. */
   readonly maxWorkers?: number;
   /** Milliseconds that a target may take to stop when its client is gone, or the server ends; 5 000 unless given. */
   readonly grace?: number;
   readonly maxFrameBytes?: number;
+  /** Milliseconds that a client may take to say its token, and again to say what it wants; 5 000 unless given. */
+  readonly handshakeTimeout?: number;
+  /** A client with the token may end the server, see `closeServer`; false unless given. */
+  readonly closeOnNone?: boolean;
+  /** What workers print, and log, goes nowhere; false unless given. */
+  readonly suppressChildren?: boolean;
+}
+
+/** For the command line. */
+export interface TunnelledServerOptions extends RemoteServerOptions {
+  /** What happens, a line each. */
+  readonly log?: (line: string) => void;
+  /** Of a Unix socket, see ListenOptions; the server has no `address` then. */
+  readonly path?: string;
 }
 
 /** Where a server is. */
@@ -30,7 +46,20 @@ export interface ServerAddress {
   readonly port: number;
 }
 
-const KNOWN = ['host', 'port', 'tls', 'token', 'allowModules', 'root', 'maxWorkers', 'grace', 'maxFrameBytes'];
+const LIMITS = ['maxWorkers', 'grace', 'maxFrameBytes', 'handshakeTimeout'];
+const KNOWN = [
+  ...LIMITS,
+  'path',
+  'host',
+  'port',
+  'tls',
+  'token',
+  'allowModules',
+  'root',
+  'closeOnNone',
+  'suppressChildren',
+  'log',
+];
 
 /**
  * @example
@@ -47,45 +76,74 @@ export class RemoteServer implements AsyncDisposable {
   readonly #leavesToken: boolean;
   readonly #keepAlive = new KeepAlive();
   #end: Promise<void> | undefined;
+  #resolveEnded: () => void = () => {};
+  readonly #ended = new Promise<void>((resolve) => {
+    this.#resolveEnded = resolve;
+  });
 
   /** @throws InvalidArgumentError, OutOfRangeError for bad options, and off loopback without TLS or `allowModules`. */
   constructor(given: RemoteServerOptions = {}) {
-    const options = ownOptions(given, 'the options of a RemoteServer');
+    const options = ownOptions(given as TunnelledServerOptions, 'the options of a RemoteServer');
     checkKnown(options, KNOWN, 'a RemoteServer');
-    const { host, port, tls, token, allowModules, root = '.', maxWorkers = 64, grace = 5_000 } = options;
-    const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES } = options;
+    const { path, host, port, tls, token, allowModules, root = '.', maxWorkers = 64, grace = 5_000 } = options;
+    const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, handshakeTimeout = 5_000 } = options;
+    const { closeOnNone = false, suppressChildren = false, log = () => {} } = options;
+    integer('handshakeTimeout', handshakeTimeout, 1, MAX_DELAY_MS);
+    for (const [name, value] of Object.entries({ closeOnNone, suppressChildren })) {
+      if (typeof value !== 'boolean') throw new InvalidArgumentError(`${name} is true or false`);
+    }
     if (typeof root !== 'string') throw new InvalidArgumentError('root is the path of a folder');
     integer('maxWorkers', maxWorkers, 1, 1_024);
     integer('maxFrameBytes', maxFrameBytes, 1_024, Number.MAX_SAFE_INTEGER);
     const listen = checkListen({
+      ...(path !== undefined && { path }),
       ...(host !== undefined && { host }),
       ...(port !== undefined && { port }),
       ...(tls !== undefined && { tls }),
       ...(token !== undefined && { token }),
     });
-    if (allowModules === undefined && !isLoopback(listen.host ?? '')) {
+    if (allowModules === undefined && listen.host !== undefined && !isLoopback(listen.host)) {
       throw new InvalidArgumentError(
         `${listen.host} can be reached from other hosts: say with allowModules what it may load`,
       );
     }
-    this.#settings = { allowList: new AllowList(root, allowModules), maxFrameBytes, grace: delay('grace', grace) };
+    const refused = (address: string, reason: string) =>
+      process.emitWarning(`a connection from ${address} was refused: ${oneLine(reason)}`, { code: 'BOSUN_W005' });
+    this.#settings = {
+      allowList: new AllowList(root, allowModules),
+      contexts: new Contexts(maxWorkers),
+      lifelines: new Map(),
+      isFull: () => this.workers >= maxWorkers,
+      refused,
+      handshakeTimeout,
+      suppressChildren,
+      close: closeOnNone ? () => void this.terminate() : undefined,
+      log,
+      maxFrameBytes,
+      grace: delay('grace', grace),
+    };
     this.#token = listen.token;
     this.#leavesToken = token === undefined && isLoopback(listen.host ?? '');
-    this.#listener = new Listener(listen, {
-      admit: (socket, rest) => {
-        if (this.#guests.size >= maxWorkers || this.#end !== undefined) {
-          socket.destroy();
-          return;
-        }
-        if (rest.byteLength > 0) socket.unshift(rest);
-        const guest = new Guest(socket, this.#settings);
-        this.#guests.add(guest);
-        const forget = () => void this.#guests.delete(guest);
-        guest.gone.then(forget, forget);
+    this.#listener = new Listener(
+      listen,
+      {
+        admit: (socket, rest) => {
+          // A worker, its lifeline, and as many contexts.
+          if (this.#guests.size >= 3 * maxWorkers || this.#end !== undefined) {
+            if (this.#end === undefined) refused(addressOf(socket), 'there are too many connections already');
+            socket.destroy();
+            return;
+          }
+          if (rest.byteLength > 0) socket.unshift(rest);
+          const guest = new Guest(socket, this.#settings);
+          this.#guests.add(guest);
+          const forget = () => void this.#guests.delete(guest);
+          guest.gone.then(forget, forget);
+        },
+        refused,
       },
-      refused: (address, reason) =>
-        process.emitWarning(`a connection from ${address} was refused: ${reason}`, { code: 'BOSUN_W005' }),
-    });
+      handshakeTimeout,
+    );
   }
 
   /** Starts to listen, and keeps this process up until `terminate`. @throws AddressInUseError (ERR_BOSUN_ADDRESS_IN_USE) */
@@ -108,7 +166,8 @@ export class RemoteServer implements AsyncDisposable {
 
   /** Undefined before it listens. */
   get address(): ServerAddress | undefined {
-    return this.#listener.address as ServerAddress | undefined;
+    const { address } = this.#listener;
+    return typeof address === 'object' ? address : undefined;
   }
 
   /** What clients have to know. */
@@ -116,15 +175,21 @@ export class RemoteServer implements AsyncDisposable {
     return this.#token;
   }
 
-  /** Clients that are there. */
+  /** Clients with a worker, or about to have one. */
   get workers(): number {
-    return this.#guests.size;
+    return [...this.#guests].filter(({ isWorker }) => isWorker).length;
   }
 
   /** Lets nobody in any more, and stops every worker: asks its target, and makes it end after `grace`. */
   terminate(): Promise<void> {
     this.#end ??= this.#terminate();
+    void this.#end.then(this.#resolveEnded);
     return this.#end;
+  }
+
+  /** Resolves when it has been terminated, by its owner or a client. */
+  get ended(): Promise<void> {
+    return this.#ended;
   }
 
   async #terminate(): Promise<void> {
@@ -140,11 +205,18 @@ export class RemoteServer implements AsyncDisposable {
   }
 }
 
+/** A client that chooses the words of a reason must not write lines of a log. */
+function oneLine(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ').trim();
+}
+
 /** What a shell calls the exit of a process that one of these has ended. */
 const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Who wants to know how far a server is. */
 export interface RunServerHooks {
+  /** Ends it as a signal does. */
+  readonly signal?: AbortSignal;
   readonly listening?: (server: RemoteServer) => void;
   readonly ending?: () => void;
 }
@@ -152,31 +224,38 @@ export interface RunServerHooks {
 /**
  * Runs a server until a signal tells this process to end; a second one ends it at once, and the workers with it.
  *
- * @returns the signal, when every worker is gone.
+ * @returns the signal, when every worker is gone; undefined when it was the AbortSignal, or a client.
  * @throws what the RemoteServer and its `listen()` throw.
  */
 export async function runServer(
   options: RemoteServerOptions = {},
-  { listening, ending }: RunServerHooks = {},
-): Promise<keyof typeof SIGNALS> {
+  { listening, ending, signal: abort }: RunServerHooks = {},
+): Promise<keyof typeof SIGNALS | undefined> {
   const server = new RemoteServer(options);
   await server.listen();
-  const { signal, forget } = await new Promise<{ signal: keyof typeof SIGNALS; forget: () => void }>((resolve) => {
-    let isEnding = false;
-    const onSignal = (name: NodeJS.Signals): void => {
+  let isEnding = false;
+  let onSignal: (name: NodeJS.Signals) => void = () => {};
+  let onAbort: () => void = () => {};
+  const signal = await new Promise<keyof typeof SIGNALS | undefined>((resolve) => {
+    onSignal = (name) => {
       const signal = name as keyof typeof SIGNALS;
       if (isEnding) process.exit(SIGNALS[signal]);
       isEnding = true;
-      resolve({ signal, forget: off });
+      resolve(signal);
     };
-    const off = () => {
-      for (const name of Object.keys(SIGNALS)) process.off(name, onSignal);
+    onAbort = () => {
+      isEnding = true;
+      resolve(undefined);
     };
     for (const name of Object.keys(SIGNALS)) process.on(name, onSignal);
-    listening?.(server);
+    abort?.addEventListener('abort', onAbort);
+    void server.ended.then(() => resolve(undefined));
+    if (abort?.aborted === true) onAbort();
+    else listening?.(server);
   });
-  ending?.();
+  if (isEnding) ending?.();
   await server.terminate();
-  forget();
+  for (const name of Object.keys(SIGNALS)) process.off(name, onSignal);
+  abort?.removeEventListener('abort', onAbort);
   return signal;
 }

@@ -3,7 +3,7 @@
 import { type ExitDetails, WorkerStartError } from '../errors.js';
 import { newToken } from '../manager/listen-options.js';
 import { ownOptions } from '../own-options.js';
-import { type Line, SAY, StreamLine } from '../wire/line.js';
+import { SAY, StreamLine } from '../wire/line.js';
 import { openProcess } from '../worker/place.js';
 import type { WorkerLife } from '../worker/worker-life.js';
 import type { RemoteServerOptions, ServerAddress } from './remote-server.js';
@@ -11,21 +11,23 @@ import type { RemoteServerOptions, ServerAddress } from './remote-server.js';
 /** What the process says when it listens, or why it does not. */
 export type ServerReport = { readonly address: ServerAddress; readonly token: string } | { readonly error: Uint8Array };
 
-/** A RemoteServer that lives in a process, which ends with this one. */
-export class RemoteServerProcess implements AsyncDisposable {
-  readonly address: ServerAddress;
+/** A RemoteServer that lives in a process, or on another host, and ends with this one. */
+export class RemoteServerProcess<Address = ServerAddress> implements AsyncDisposable {
+  /** What a RemoteWorker takes as its `host`. */
+  readonly address: Address;
   readonly token: string;
   readonly #life: WorkerLife;
-  readonly #line: Line;
+  readonly #ask: () => void;
 
   /** @internal */
-  constructor(life: WorkerLife, line: Line, { address, token }: { address: ServerAddress; token: string }) {
+  constructor(life: WorkerLife, ask: () => void, { address, token }: { address: Address; token: string }) {
     this.#life = life;
-    this.#line = line;
+    this.#ask = ask;
     this.address = address;
     this.token = token;
   }
 
+  /** Of the process here: the server's own, or that of ssh. */
   get pid(): number | undefined {
     return this.#life.pid;
   }
@@ -46,7 +48,7 @@ export class RemoteServerProcess implements AsyncDisposable {
    */
   async terminate(options: { readonly timeout?: number } = {}): Promise<void> {
     const { timeout = 10_000 } = ownOptions(options, 'the options of terminate');
-    await this.#life.stop(() => this.#line.send(SAY.STOP), { grace: timeout });
+    await this.#life.stop(this.#ask, { grace: timeout });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -75,7 +77,7 @@ export async function spawnServer(options: RemoteServerOptions = {}): Promise<Re
     throw error;
   }
   const said = await report;
-  if (said !== undefined && 'address' in said) return new RemoteServerProcess(life, line, said);
+  if (said !== undefined && 'address' in said) return new RemoteServerProcess(life, () => line.send(SAY.STOP), said);
   const { exitCode, exitSignal } = await life.kill();
   if (said !== undefined) throw line.decodeError(said.error);
   throw new WorkerStartError(`the server ended with ${exitSignal ?? `exit code ${exitCode}`}`);

@@ -6,20 +6,29 @@ import { describe } from '../describe.js';
 import { InvalidArgumentError, ResultCloneError, WorkerTerminatedError } from '../errors.js';
 import { runInContext } from '../task/context.js';
 import { NullManager } from '../task/null-manager.js';
-import { exportOf, functionOf, importModule } from '../task/target.js';
+import { exportOf, functionOf, importModule, type TargetReference } from '../task/target.js';
 import { type Line, SAY } from '../wire/line.js';
 import { createLogger } from './log.js';
+import { type Defaults, overlay } from './overlay.js';
 import { RunContext, STOP_REASON } from './run-context.js';
 import { createSession } from './session.js';
 
 /** An exported function, or the text of one (`allowInline`). */
-export type TravellingTarget = { readonly module: string; readonly exportName: string } | { readonly source: string };
+export type TravellingTarget = TargetReference | { readonly source: string };
+
+/** For a server: in a context, whose target it runs unless it has its own. */
+export type ContextTarget = Partial<TargetReference> & { readonly context: string };
 
 /** What the owner says first: a pair, for a server decodes the first part alone. */
 export type StartMessage = readonly [target: TravellingTarget, details: StartDetails];
 
+/** What lies under the arguments of a worker in a context; its server sends them ahead of START. */
+export type DefaultsMessage = readonly [unused: null, defaults: Defaults];
+
 export interface StartDetails {
   readonly args: readonly unknown[];
+  /** The last of `args`, and of those of each input, is an object of named ones. */
+  readonly hasKwargs: boolean;
   readonly state: unknown;
   readonly persistent: boolean;
   /** Of a persistent one: what its target throws ends it. */
@@ -75,6 +84,7 @@ export class TargetLoop {
   /** That came while nothing ran. */
   readonly #letters: unknown[] = [];
   #context: RunContext | undefined;
+  #defaults: Defaults | undefined;
   #isStopped = false;
   #isClosed = false;
   #room = FIRST_ROOM;
@@ -115,6 +125,9 @@ export class TargetLoop {
     switch (type) {
       case SAY.START:
         this.#start(value as StartMessage);
+        break;
+      case SAY.CONTEXT:
+        this.#defaults = (value as DefaultsMessage)[1];
         break;
       case SAY.INPUT:
         this.#inputs.push(value as InputMessage);
@@ -169,10 +182,12 @@ export class TargetLoop {
         this.#context = context;
         for (const letter of this.#letters.splice(0)) context.deliver(letter);
         if (this.#isStopped) context.stop(STOP_REASON.TERMINATED);
+        const defaults = this.#defaults;
+        const all = defaults === undefined ? args : overlay(args, defaults, start.hasKwargs);
         const run = async () => {
           try {
             // A generator runs in here too, whenever its next value is asked for.
-            return await (start.persistent ? target(...args) : this.#stream(target(...args)));
+            return await (start.persistent ? target(...all) : this.#stream(target(...all)));
           } finally {
             context.end();
             this.#context = undefined;

@@ -123,9 +123,24 @@ async function load(url: string): Promise<Namespace> {
     const namespace = (await import(url)) as Namespace;
     namespaces.set(url, namespace);
     return namespace;
+  } catch (error) {
+    throw isUnstripped(error) ? needsLoader(error) : error;
   } finally {
     importing -= 1;
   }
+}
+
+function isUnstripped(error: unknown): error is Error {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === 'ERR_UNKNOWN_FILE_EXTENSION' && /"\.(ts|mts|cts|tsx)"/.test(message);
+}
+
+function needsLoader(cause: Error): NotPortableError {
+  return new NotPortableError(
+    `${cause.message}: this worker's Node.js ${process.version} does not run TypeScript as it is; use 22.18 or later, ` +
+      "or start the worker with a loader, as execArgv: ['--import', 'tsx'], or name the compiled file",
+    { cause },
+  );
 }
 
 /** @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when the module has no such function. */

@@ -13,6 +13,12 @@ import { decodePlainError, encodePlainError } from './plain-error.js';
 export const SAY = {
   /** Owner to worker: what to run. */
   START: 0x68,
+  /** To a server: a context, which workers may be in. To a worker: what lies under its arguments. */
+  CONTEXT: 0x6e,
+  /** To a server: this connection carries nothing, and tells by its loss that the host of a worker's client is gone. */
+  LIFELINE: 0x6c,
+  /** To a server: no worker, but its own end, if it lets clients say so. */
+  NONE: 0x6f,
   /** Worker to owner: where it is. */
   STARTED: 0x68,
   /** Owner to worker: an input of a persistent one. */
@@ -43,6 +49,13 @@ export const SAY = {
 
 /** A host that has lost its power closes nothing: the kernel asks after so long a silence, and gives up 10 s later. */
 export const KEEP_ALIVE_MS = 5_000;
+
+const VANISHED = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH']);
+
+/** A connection ended because the other host is not there any more; an end or a reset comes from one that is. */
+export function hasVanished(error: Error | undefined): boolean {
+  return VANISHED.has((error as NodeJS.ErrnoException | undefined)?.code ?? '');
+}
 
 /** One end of a conversation. Set `onMessage` and `onEnd` in the turn in which it is made. */
 export interface Line {

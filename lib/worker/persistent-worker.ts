@@ -3,10 +3,11 @@
 import { TimeoutError, WorkerClosedError, WorkerTerminatedError } from '../errors.js';
 import { Mailbox } from '../mailbox.js';
 import { delay, integer, oneOf, ownOptions } from '../own-options.js';
+import { type Defaults, overlay } from '../runtime/overlay.js';
 import type { DoneMessage, InputMessage } from '../runtime/target-loop.js';
 import { SAY } from '../wire/line.js';
 import { type TerminateOptions, Worker } from './worker.js';
-import { WORKER_OPTIONS, type WorkerOptions, WorkerType } from './worker-options.js';
+import { isToRun, WORKER_OPTIONS, type WorkerOptions, WorkerType } from './worker-options.js';
 
 /** Options of a persistent worker. */
 export interface PersistentWorkerOptions extends WorkerOptions {
@@ -64,8 +65,7 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
 
   readonly onError: 'die' | 'report';
   readonly #pending = new Map<number, Pending<V>>();
-  readonly #args: readonly unknown[];
-  readonly #kwargs: Readonly<Record<string, unknown>> | undefined;
+  readonly #defaults: Defaults;
   readonly #results = new Mailbox<Outcome<V>>();
   #restarting: Promise<this> | undefined;
   #staysDead = false;
@@ -77,9 +77,8 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     oneOf('onError', onError, ['die', 'report']);
     super(workerType, true, { ...options, run: false }, KNOWN);
     this.onError = onError;
-    this.#args = options.args ?? [];
-    this.#kwargs = options.kwargs;
-    if (options.target !== undefined && options.run !== false) this.begin();
+    this.#defaults = { args: options.args ?? [], kwargs: options.kwargs };
+    if (isToRun(options)) this.begin();
     else this.#results.end();
   }
 
@@ -212,18 +211,9 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
   #send(args: readonly unknown[], settle: Pending<V>['settle']): void {
     if (!this.isAlive() || this.isClosed) throw new WorkerClosedError(`${this.name} takes no more inputs`);
     const sequence = this.#sequence + 1;
-    this.send(SAY.INPUT, [sequence, this.#overlay(args)] satisfies InputMessage);
+    this.send(SAY.INPUT, [sequence, overlay(args, this.#defaults)] satisfies InputMessage);
     this.#sequence = sequence;
     this.#pending.set(sequence, { args, settle });
-  }
-
-  #overlay(args: readonly unknown[]): unknown[] {
-    const own = this.#args;
-    if (this.#kwargs === undefined) return [...args, ...own.slice(args.length)];
-    const last = args[args.length - 1];
-    const given = args.length > own.length && isPlainObject(last) ? last : {};
-    const positional = given === last ? args.slice(0, -1) : args;
-    return [...positional, ...own.slice(positional.length), { ...this.#kwargs, ...given }];
   }
 
   #onDone([sequence, value, error]: DoneMessage): void {
@@ -261,8 +251,4 @@ export class PersistentRemoteWorker<V = unknown> extends PersistentWorker<V> {
   constructor(options: PersistentWorkerOptions = {}) {
     super('remote', options);
   }
-}
-
-function isPlainObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 }

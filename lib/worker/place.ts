@@ -23,6 +23,8 @@ export interface Place {
   readonly line: Line;
   readonly pid: number | undefined;
   readonly tid: number;
+  /** What a server is to know it by, if it is on another host. */
+  readonly lifeline?: string | undefined;
   /** Tells a target that lets no message in: `checkpoint()` throws from here on. */
   raiseFlag(): void;
 }
@@ -37,6 +39,8 @@ export interface ProcessOptions extends Omit<PlaceOptions, 'name' | 'resourceLim
   readonly main?: EntryName;
   /** Its owner is on another host. */
   readonly isForeign?: boolean;
+  /** What it prints goes nowhere. */
+  readonly isSilent?: boolean;
 }
 
 /** What a process is started with: the ends of a line that its owner keeps, and a way to end it. */
@@ -53,6 +57,7 @@ const held = new Set<object>();
 export function openProcess({
   main = 'runtime/worker',
   isForeign = false,
+  isSilent = false,
   env,
   execArgv,
 }: ProcessOptions): OpenedProcess {
@@ -66,8 +71,8 @@ export function openProcess({
       main,
       args: isForeign ? ['--foreign'] : [],
       descriptors,
-      stdout: STDOUT,
-      stderr: STDERR,
+      stdout: isSilent ? 'ignore' : STDOUT,
+      stderr: isSilent ? 'ignore' : STDERR,
       env,
       execArgv,
     });

@@ -4,10 +4,10 @@ import { connect, type Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { builtin } from '../builtin.js';
 import { type ExitDetails, InvalidArgumentError } from '../errors.js';
-import { integer, ownOptions } from '../own-options.js';
+import { checkKnown, integer, ownOptions } from '../own-options.js';
 import { isLoopback, SERVER_PORT } from '../wire/address.js';
 import { encodeFrame, FRAME } from '../wire/frame.js';
-import { KEEP_ALIVE_MS, type Line, SAY, StreamLine } from '../wire/line.js';
+import { hasVanished, KEEP_ALIVE_MS, type Line, SAY, StreamLine } from '../wire/line.js';
 import { readToken } from '../wire/token-file.js';
 import type { Place } from './place.js';
 import { WorkerLife } from './worker-life.js';
@@ -16,10 +16,16 @@ import { WorkerLife } from './worker-life.js';
 export type RemoteHost =
   | string
   | readonly [host: string, port: number]
-  | { readonly host?: string; readonly port?: number };
+  | { readonly host?: string; readonly port?: number }
+  | { readonly path: string };
+
+/** Where to connect to: a port, or a socket of this host. */
+export type RemotePoint = { readonly host: string; readonly port: number } | { readonly path: string };
 
 export interface RemoteOptions {
-  /** `{ host, port }`, `[host, port]` or `'host:port'`; 127.0.0.1 and 60006 unless given. */
+  /**
+   * `{ host, port }`, `[host, port]` or `'host:port'`, 127.0.0.1 and 60006 unless given; or `{ path }`, a tunnel's socket.
+   */
   readonly host?: RemoteHost | undefined;
   /** The server's; on loopback the one that it has left for this user, unless given. */
   readonly token?: string | undefined;
@@ -28,13 +34,18 @@ export interface RemoteOptions {
 }
 
 /** @throws InvalidArgumentError, OutOfRangeError */
-export function parseHost(given: RemoteHost = {}): { readonly host: string; readonly port: number } {
-  const { host = '127.0.0.1', port = SERVER_PORT } = ownOptions(partsOf(given), 'a host');
+export function parseHost(given: RemoteHost = {}): RemotePoint {
+  const { host = '127.0.0.1', port = SERVER_PORT, path, ...others } = ownOptions(partsOf(given), 'a host');
+  checkKnown(others, [], 'a host');
+  if (path !== undefined) {
+    if (typeof path !== 'string' || path === '') throw new InvalidArgumentError('the path of a socket is a string');
+    return { path };
+  }
   if (typeof host !== 'string' || host === '') throw new InvalidArgumentError('a host is a name or an address');
   return { host, port: integer('port', port, 1, 65_535) };
 }
 
-function partsOf(given: RemoteHost): { readonly host?: string; readonly port?: number } {
+function partsOf(given: RemoteHost): { readonly host?: string; readonly port?: number; readonly path?: string } {
   if (typeof given === 'string') {
     const match = /^(\[.+\]|[^:]+)(?::(\d+))?$/.exec(given);
     if (match === null) throw new InvalidArgumentError(`a host is given as 'name:port', not '${given}'`);
@@ -42,7 +53,7 @@ function partsOf(given: RemoteHost): { readonly host?: string; readonly port?: n
     return { host: name.replace(/^\[|\]$/g, ''), ...(port !== undefined && { port: Number(port) }) };
   }
   if (Array.isArray(given)) return { host: given[0] as string, port: given[1] as number };
-  return given as { readonly host?: string; readonly port?: number };
+  return given as { readonly host?: string; readonly port?: number; readonly path?: string };
 }
 
 /** The rungs are the server's to climb; the last one is to hang up, upon which it does. */
@@ -70,8 +81,8 @@ class RemoteLife extends WorkerLife {
 }
 
 /** The one that a server on this host has left for this user; nobody else is to hear it. */
-function ownToken(at: { readonly host: string; readonly port: number }): string {
-  return (isLoopback(at.host) ? readToken(at) : undefined) ?? '';
+function ownToken(at: RemotePoint): string {
+  return ('host' in at && isLoopback(at.host) ? readToken(at) : undefined) ?? '';
 }
 
 /** A server may say anything. */
@@ -84,23 +95,59 @@ function exitOf(value: unknown): ExitDetails {
   };
 }
 
-/** Connects; whether that succeeds is seen later, as the life or the end of the worker. */
-export function remotePlace(options: RemoteOptions): Place {
+/** Connects and says the token; whether that succeeds is seen later, as a message or the end of the line. */
+export function dial(options: RemoteOptions): { readonly socket: Socket; readonly line: StreamLine } {
   const at = parseHost(options.host);
   const socket: Socket =
     options.tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...options.tls });
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
   socket.write(encodeFrame(FRAME.HELLO, Buffer.from(options.token ?? ownToken(at))));
-  const line = new StreamLine(socket, { isForeign: true });
+  return { socket, line: new StreamLine(socket, { isForeign: true }) };
+}
+
+/** This host does not vanish without us. */
+function needsLifeline({ host }: RemoteOptions): boolean {
+  const at = parseHost(host);
+  return 'host' in at && !isLoopback(at.host);
+}
+
+/**
+ * A second connection, on which nothing is ever said. The kernels ask each other on one that is idle, whatever the
+ * programs do, and notice a lost host within 15 s; with something on its way that nobody acknowledges they take as many
+ * minutes. So the worker's own connection, which may have that, ends with this one.
+ */
+function hold(options: RemoteOptions, key: string, main: Socket): void {
+  if (main.destroyed) return;
+  const { socket, line } = dial(options);
+  socket.unref();
+  line.onEnd = (error) => {
+    if (hasVanished(error)) main.destroy(error);
+  };
+  line.send(SAY.LIFELINE, [{ lifeline: key }, null]);
+  main.once('close', () => socket.destroy());
+}
+
+/** @param ready what nothing may be said before; the line ends with what it rejects with. */
+export function remotePlace(options: RemoteOptions, ready?: Promise<unknown>): Place {
+  const { socket, line } = dial(options);
+  if (ready !== undefined) {
+    socket.cork();
+    ready.then(
+      () => socket.uncork(),
+      (error: Error) => socket.destroy(error),
+    );
+  }
   const life = new RemoteLife(socket);
   life.line = line;
   // Of the process over there; its owner hears of it as the end of this life.
+  const lifeline = needsLifeline(options) ? builtin('node:crypto').randomUUID() : undefined;
   line.filter = (type, value) => {
     if (type === SAY.EXIT) life.end(exitOf(value));
+    if (type === SAY.STARTED && lifeline !== undefined) hold(options, lifeline, socket);
     return type === SAY.EXIT;
   };
   socket.once('close', () => life.end({ exitCode: null, exitSignal: null }));
   // The server raises it when it hears STOP.
-  return { life, line, pid: undefined, tid: 0, raiseFlag() {} };
+  return { life, line, pid: undefined, tid: 0, lifeline, raiseFlag() {} };
 }

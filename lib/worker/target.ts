@@ -1,8 +1,15 @@
 // What a Worker is to run, as users give it, and as it travels.
 
 import { NotPortableError } from '../errors.js';
-import type { TravellingTarget } from '../runtime/target-loop.js';
-import { exportOf, importModule, parseTarget, type RunTarget, splitTarget } from '../task/target.js';
+import type { ContextTarget, TravellingTarget } from '../runtime/target-loop.js';
+import {
+  exportOf,
+  importModule,
+  parseTarget,
+  type RunTarget,
+  splitTarget,
+  type TargetReference,
+} from '../task/target.js';
 import { within } from '../within.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: any function is one, and only `any` accepts them all
@@ -25,8 +32,21 @@ export function travellingTarget(
   return parseTarget(target);
 }
 
-/** For another host: its server resolves the path. @throws NotPortableError for a function. */
-export function remoteTarget(target: WorkerTarget): TravellingTarget {
+/** What an owner sends. */
+export type SentTarget = TravellingTarget | ContextTarget;
+
+/** For another host: its server resolves the path, and knows the context. @throws NotPortableError for a function. */
+export function remoteTarget(
+  target: WorkerTarget | undefined,
+  context: { readonly id: string } | string | undefined,
+): SentTarget {
+  if (context === undefined) return remoteReference(target as WorkerTarget);
+  const own = target === undefined ? {} : remoteReference(target);
+  return { ...own, context: typeof context === 'string' ? context : context.id };
+}
+
+/** @throws NotPortableError for a function. */
+export function remoteReference(target: WorkerTarget): TargetReference {
   if (typeof target === 'function') {
     throw new NotPortableError(
       'a function cannot travel to another host: give { module, export }, as the server has it',

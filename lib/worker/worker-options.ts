@@ -5,12 +5,19 @@ import type { ResourceLimits, TransferListItem } from 'node:worker_threads';
 import { InvalidArgumentError, NotPortableError } from '../errors.js';
 import { checkKnown } from '../own-options.js';
 import { isLoopback } from '../wire/address.js';
-import { parseHost, type RemoteHost } from './remote-place.js';
+import { parseHost, type RemoteHost, type RemoteOptions } from './remote-place.js';
 import type { WorkerTarget } from './target.js';
 
 /** Where a Worker runs. */
 export const WorkerType = { THREAD: 'thread', PROCESS: 'process', REMOTE: 'remote' } as const;
 export type WorkerType = (typeof WorkerType)[keyof typeof WorkerType];
+
+/** What a worker has to know of a RemoteContext. */
+export interface WorkerContext {
+  readonly id: string;
+  readonly remote: RemoteOptions;
+  readonly started: Promise<unknown>;
+}
 
 /** Options of a Worker. */
 export interface WorkerOptions {
@@ -36,12 +43,14 @@ export interface WorkerOptions {
   readonly resourceLimits?: ResourceLimits;
   /** Moved instead of copied with `args`; to a thread only. */
   readonly transferList?: readonly TransferListItem[];
-  /** Of a remote worker: `{ host, port }`, `[host, port]` or `'host:port'`; 127.0.0.1 and 60006 unless given. */
+  /** Of a remote worker, see RemoteOptions. */
   readonly host?: RemoteHost;
   /** Its server's, see RemoteServer; on loopback the one that it has left for this user, unless given. */
   readonly token?: string;
   /** Options of `tls.connect`, for a server that has TLS. */
   readonly tls?: ConnectionOptions;
+  /** Of a remote worker: a RemoteContext, or the id of one on its server; it has that one's target unless given its own. */
+  readonly context?: WorkerContext | string;
   /**
    * A target that is a function need not be exported: its text is sent. It sees nothing of what is around it here, no
    * imports and no variables.
@@ -67,6 +76,7 @@ export const WORKER_OPTIONS: readonly string[] = [
   'host',
   'token',
   'tls',
+  'context',
 ];
 
 /** @throws InvalidArgumentError, NotPortableError; nothing has been started then. */
@@ -77,7 +87,7 @@ export function checkOptions(
   isPersistent: boolean,
 ): void {
   checkKnown(options, known, 'a worker');
-  const { args, kwargs, name, signal, target, run, transferList } = options;
+  const { args, kwargs, name, signal, run, transferList } = options;
   if (args !== undefined && !Array.isArray(args)) throw new InvalidArgumentError("a worker's args are an array");
   if (kwargs !== undefined && (typeof kwargs !== 'object' || kwargs === null || Array.isArray(kwargs))) {
     throw new InvalidArgumentError("a worker's kwargs are an object");
@@ -85,14 +95,25 @@ export function checkOptions(
   if (name !== undefined && typeof name !== 'string') throw new InvalidArgumentError("a worker's name is a string");
   if (signal !== undefined && !(signal instanceof AbortSignal))
     throw new InvalidArgumentError('signal is an AbortSignal');
-  if (run === true && target === undefined) throw new InvalidArgumentError('a worker needs a target to run');
+  if (run === true && !isToRun(options)) throw new InvalidArgumentError('a worker needs a target to run');
   checkPlace(options, workerType);
   if (transferList !== undefined && (workerType !== 'thread' || isPersistent)) {
     throw new NotPortableError('only what starts a thread can be transferred to it: leave transferList away');
   }
 }
 
-const REMOTE_ONLY = ['host', 'token', 'tls'] as const;
+/** A worker without anything to run is never started. */
+export function isToRun({ target, context, run = true }: WorkerOptions): boolean {
+  return run && (target !== undefined || context !== undefined);
+}
+
+/** Where the server of a remote worker is. */
+export function remoteOf({ host, token, tls, context }: WorkerOptions): RemoteOptions {
+  return typeof context === 'object' ? context.remote : { host, token, tls };
+}
+
+const ADDRESS = ['host', 'token', 'tls'] as const;
+const REMOTE_ONLY = [...ADDRESS, 'context'] as const;
 const LOCAL_ONLY = ['env', 'execArgv', 'resourceLimits', 'allowInline'] as const;
 
 /** What is of no use there would be missed. */
@@ -101,9 +122,37 @@ function checkPlace(options: WorkerOptions, workerType: WorkerType): void {
   const misplaced = (isRemote ? LOCAL_ONLY : REMOTE_ONLY).find((name) => options[name] !== undefined);
   if (misplaced !== undefined) throw new InvalidArgumentError(`a ${workerType} worker has no option '${misplaced}'`);
   if (!isRemote) return;
-  const { host } = parseHost(options.host);
-  if (options.tls === undefined && !isLoopback(host)) {
-    throw new InvalidArgumentError(`the token would travel to ${host} for all to read: give tls`);
+  const { context } = options;
+  if (typeof context === 'object') {
+    checkContext(context);
+    const twice = ADDRESS.find((name) => options[name] !== undefined);
+    if (twice !== undefined) throw new InvalidArgumentError(`the context of the worker has its own '${twice}'`);
+    return;
+  }
+  if (context !== undefined) checkContextId(context);
+  checkRemote(options);
+}
+
+function checkContext(context: WorkerContext | null): void {
+  if (context?.started instanceof Promise && typeof context.id === 'string') return;
+  throw new InvalidArgumentError('context is a RemoteContext, or the id of one');
+}
+
+/** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) */
+export function checkContextId(id: unknown): string {
+  if (typeof id !== 'string' || id === '' || id.length > MAX_CONTEXT_ID) {
+    throw new InvalidArgumentError(`the id of a context is a string of 1 to ${MAX_CONTEXT_ID} characters`);
+  }
+  return id;
+}
+
+const MAX_CONTEXT_ID = 256;
+
+/** @throws InvalidArgumentError, OutOfRangeError */
+export function checkRemote(options: RemoteOptions): void {
+  const at = parseHost(options.host);
+  if (options.tls === undefined && 'host' in at && !isLoopback(at.host)) {
+    throw new InvalidArgumentError(`the token would travel to ${at.host} for all to read: give tls`);
   }
   if (options.token !== undefined && typeof options.token !== 'string') {
     throw new InvalidArgumentError('the token of a server is a string');

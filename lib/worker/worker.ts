@@ -7,13 +7,7 @@ import { builtin } from '../builtin.js';
 import { InvalidArgumentError, WorkerLostError, WorkerStartError, WorkerTerminatedError } from '../errors.js';
 import { Mailbox } from '../mailbox.js';
 import { delay, oneOf, ownOptions } from '../own-options.js';
-import {
-  type EndMessage,
-  FIRST_ROOM,
-  type StartedMessage,
-  type StartMessage,
-  type TravellingTarget,
-} from '../runtime/target-loop.js';
+import { type EndMessage, FIRST_ROOM, type StartDetails, type StartedMessage } from '../runtime/target-loop.js';
 import type { ProgressListener } from '../task/manager.js';
 import { tell } from '../task/progress.js';
 import { assertNotImporting } from '../task/target.js';
@@ -21,9 +15,9 @@ import { SAY } from '../wire/line.js';
 import { within } from '../within.js';
 import { type Place, processPlace, threadPlace } from './place.js';
 import { remotePlace } from './remote-place.js';
-import { remoteTarget, travellingTarget, type WorkerTarget } from './target.js';
+import { remoteTarget, type SentTarget, travellingTarget, type WorkerTarget } from './target.js';
 import { READ_AFTER_EXIT_MS } from './worker-life.js';
-import { checkOptions, WORKER_OPTIONS, type WorkerOptions, WorkerType } from './worker-options.js';
+import { checkOptions, isToRun, remoteOf, WORKER_OPTIONS, type WorkerOptions, WorkerType } from './worker-options.js';
 
 /** How a Worker ended. */
 export interface WorkerEndDetails {
@@ -135,7 +129,7 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
     this.name = options.name ?? `worker ${made}`;
     this.userId = options.userId;
     this.#state = options.initialState;
-    if (options.target !== undefined && options.run !== false) this.begin();
+    if (isToRun(options)) this.begin();
     else this.#values.end();
   }
 
@@ -294,9 +288,9 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   /** Starts it, or starts it again. */
   protected begin(state: unknown = this.options.initialState): void {
-    const { target: given, allowInline } = this.options;
+    const { target: given, allowInline, context } = this.options;
     const target = this.isRemote
-      ? remoteTarget(given as WorkerTarget)
+      ? remoteTarget(given, context)
       : travellingTarget(given as WorkerTarget, allowInline === true);
     const { signal } = this.options;
     signal?.throwIfAborted();
@@ -410,19 +404,23 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   #open(): Place {
     const { name, workerType } = this;
-    const { env, execArgv, resourceLimits, host, token, tls } = this.options;
-    if (workerType === 'remote') return remotePlace({ host, token, tls });
+    const { env, execArgv, resourceLimits, context } = this.options;
+    if (workerType === 'remote') {
+      return remotePlace(remoteOf(this.options), typeof context === 'object' ? context.started : undefined);
+    }
     return (workerType === 'thread' ? threadPlace : processPlace)({ name, env, execArgv, resourceLimits });
   }
 
-  async #sendStart(place: Place, target: TravellingTarget | Promise<TravellingTarget>, state: unknown): Promise<void> {
+  async #sendStart(place: Place, target: SentTarget | Promise<SentTarget>, state: unknown): Promise<void> {
     const { args = [], kwargs, setNames = true, transferList = [] } = this.options;
+    const { lifeline } = place;
     try {
-      const message: StartMessage = [
+      const message: readonly [SentTarget, StartDetails] = [
         // At once if it can be: nothing may go before it.
-        target instanceof Promise ? await target : target,
+        { ...(target instanceof Promise ? await target : target), ...(lifeline !== undefined && { lifeline }) },
         {
           args: kwargs === undefined || this.isPersistent ? args : [...args, kwargs],
+          hasKwargs: kwargs !== undefined,
           state,
           persistent: this.isPersistent,
           diesOnError: this.diesOnError,
