@@ -20,11 +20,20 @@ type Next = (worker: PersistentWorker) => unknown;
 
 const OVER = Symbol('a source has ended');
 
+interface OpenSource {
+  readonly next: Next;
+  /** It learns that nobody wants more. */
+  readonly close?: () => unknown;
+  /** How many items it has, if it can be known. */
+  readonly size: number;
+}
+
 /** Takes one item of each source at a time, until the first of them ends; one caller after the other. */
 export class Inputs {
-  readonly #sources: readonly Next[];
-  readonly #close: readonly (() => unknown)[];
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #sources: readonly OpenSource[];
+  readonly #size: number;
+  /** Who takes now, if that takes more than this turn. */
+  #turn: Promise<unknown> | undefined;
   #count = 0;
   #isOver = false;
 
@@ -33,40 +42,54 @@ export class Inputs {
     if (!Array.isArray(sources) || sources.length === 0) {
       throw new InvalidArgumentError('sources are a list of iterables or functions: [inputs]');
     }
-    const close: (() => unknown)[] = [];
-    this.#sources = sources.map((source) => open(source, close));
-    this.#close = close;
+    this.#sources = sources.map(open);
+    this.#size = Math.min(...this.#sources.map(({ size }) => size));
   }
 
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Undefined when there is none. Rejects with what a source throws, and then there are no more. */
-  take(worker: PersistentWorker): Promise<Job | undefined> {
-    const job = this.#turn.then(() => this.#next(worker));
-    this.#turn = job.catch(() => {});
-    return job;
+  /** How many there are still; Infinity when nobody knows. */
+  get left(): number {
+    return this.#isOver ? 0 : Math.max(0, this.#size - this.#count);
+  }
+
+  /**
+   * Undefined when there is none. At once if every source gives its item at once.
+   *
+   * @throws what a source throws, and then there are no more.
+   */
+  take(worker: PersistentWorker): Job | undefined | Promise<Job | undefined> {
+    if (this.#turn !== undefined) return this.#later(this.#turn.then(() => this.#next(worker, [])));
+    const job = this.#next(worker, []);
+    return job instanceof Promise ? this.#later(job) : job;
   }
 
   /** Sources that have a way to be told so learn that nobody wants more. */
   end(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    for (const close of this.#close) void (async () => close())().catch(() => {});
+    for (const { close } of this.#sources) void (async () => close?.())().catch(() => {});
   }
 
-  async #next(worker: PersistentWorker): Promise<Job | undefined> {
+  #later(job: Promise<Job | undefined>): Promise<Job | undefined> {
+    const turn = job
+      .catch(() => {})
+      .then(() => {
+        if (this.#turn === turn) this.#turn = undefined;
+      });
+    this.#turn = turn;
+    return job;
+  }
+
+  #next(worker: PersistentWorker, input: unknown[]): Job | undefined | Promise<Job | undefined> {
     if (this.#isOver) return undefined;
-    const input: unknown[] = [];
     try {
-      for (const next of this.#sources) {
-        const item = await next(worker);
-        if (item === OVER || this.#isOver) {
-          this.end();
-          return undefined;
-        }
-        input.push(item);
+      while (input.length < this.#sources.length) {
+        const item = (this.#sources[input.length] as OpenSource).next(worker);
+        if (isThenable(item)) return this.#wait(worker, input, item);
+        if (!this.#add(item, input)) return undefined;
       }
     } catch (error) {
       this.end();
@@ -75,21 +98,53 @@ export class Inputs {
     this.#count += 1;
     return { index: this.#count - 1, input, costs: [], refusals: new Set() };
   }
+
+  async #wait(worker: PersistentWorker, input: unknown[], item: PromiseLike<unknown>): Promise<Job | undefined> {
+    try {
+      if (!this.#add(await item, input)) return undefined;
+    } catch (error) {
+      this.end();
+      throw error;
+    }
+    return this.#next(worker, input);
+  }
+
+  #add(item: unknown, input: unknown[]): boolean {
+    if (item === OVER || this.#isOver) {
+      this.end();
+      return false;
+    }
+    input.push(item);
+    return true;
+  }
 }
 
-function open(source: Source, close: (() => unknown)[]): Next {
+function isThenable(item: unknown): item is PromiseLike<unknown> {
+  return typeof item === 'object' && item !== null && typeof (item as { then?: unknown }).then === 'function';
+}
+
+function open(source: Source): OpenSource {
   if (typeof source === 'function') {
-    return async (worker) => {
-      const item = await source(worker);
-      return item === undefined ? OVER : item;
+    const ask = async (item: PromiseLike<unknown>): Promise<unknown> => itemOf(await item);
+    const itemOf = (item: unknown): unknown => (item === undefined ? OVER : item);
+    const next = (worker: PersistentWorker): unknown => {
+      const item = source(worker);
+      return isThenable(item) ? ask(item) : itemOf(item);
     };
+    return { next, size: Number.POSITIVE_INFINITY };
   }
   const iterator = iteratorOf(source);
-  close.push(() => iterator.return?.());
-  return async () => {
-    const step = await iterator.next();
-    return step.done === true ? OVER : step.value;
+  const stepOf = ({ done, value }: IteratorResult<unknown>): unknown => (done === true ? OVER : value);
+  const next = (): unknown => {
+    const step = iterator.next();
+    return isThenable(step) ? step.then(stepOf) : stepOf(step);
   };
+  return { next, close: () => iterator.return?.(), size: sizeOf(source) };
+}
+
+function sizeOf(source: Iterable<unknown> | AsyncIterable<unknown>): number {
+  if (Array.isArray(source) || ArrayBuffer.isView(source)) return (source as readonly unknown[]).length;
+  return source instanceof Set || source instanceof Map ? source.size : Number.POSITIVE_INFINITY;
 }
 
 function iteratorOf(source: unknown): Iterator<unknown> | AsyncIterator<unknown> {

@@ -2,8 +2,10 @@
 
 import { PoisonedInputError, PoolError, WorkerClosedError, WorkerLostError, WorkerTerminatedError } from '../errors.js';
 import { Mailbox } from '../worker/mailbox.js';
-import type { PersistentWorker } from '../worker/persistent-worker.js';
+import type { Outcome, PersistentWorker } from '../worker/persistent-worker.js';
 import type { Inputs, Job } from './job.js';
+import { Post, type Seat } from './post.js';
+import { Waiting } from './waiting.js';
 
 /** What became of an input. */
 export type PoolResult<V> =
@@ -15,22 +17,18 @@ export type PoolWorkerEvent = 'enqueued' | 'finished' | 'idle' | 'died';
 
 /** Options of one run. */
 export interface RunOptions {
-  /** Inputs that a worker has beside the one that it works on; 0 unless given. */
+  /**
+   * Inputs that a worker has at once, in one message; it is given more when half of them are done. 1 unless given, and for
+   * short functions `'auto'`: about a millisecond of work, as measured, up to 64, and fewer when few are left, if the sources
+   * are arrays, sets or maps. An input waits for those before it in its chunk, however long one of them takes.
+   */
+  readonly chunkSize?: number | 'auto';
+  /** Inputs that a worker has beside those; 0 unless given. */
   readonly extraPendingInputs?: number;
   /** Told of every worker; `result` comes with `finished`. What it throws fails the run. */
   readonly workerCallback?: (event: PoolWorkerEvent, worker: PersistentWorker, result?: unknown) => void;
   /** False keeps the input from this worker: another one gets it, or this one when something else has ended. */
   readonly enqueueFn?: (worker: PersistentWorker, input: readonly unknown[]) => boolean;
-}
-
-/** A place for a worker; who dies is followed by another. */
-export interface Seat {
-  readonly number: number;
-  worker: PersistentWorker;
-  /** Makes who follows it. */
-  readonly next: () => Promise<PersistentWorker>;
-  /** That the worker was made with. */
-  readonly signal: AbortSignal | undefined;
 }
 
 export interface PoolRunOptions extends RunOptions {
@@ -49,24 +47,12 @@ const BARREN_DEATHS = 3;
 /** Results that wait for a slow reader, for each worker. */
 const UNREAD = 4;
 
-/** A worker's part in the run. */
-interface Post {
-  readonly seat: Seat;
-  readonly worker: PersistentWorker;
-  /** Inputs that it has. */
-  held: number;
-  begun: number;
-  /** It takes no more, and will be dead soon. */
-  isEnding: boolean;
-  isIdle: boolean;
-}
-
 export class PoolRun<V> {
   readonly #inputs: Inputs;
   readonly #options: PoolRunOptions;
-  readonly #width: number;
+  readonly #extra: number;
   readonly #posts = new Set<Post>();
-  readonly #again: Job[] = [];
+  readonly #waiting = new Waiting();
   readonly #lost: Job[] = [];
   readonly results = new Mailbox<PoolResult<V>>();
   #held = 0;
@@ -74,18 +60,24 @@ export class PoolRun<V> {
   #replacing = 0;
   #barren = 0;
   #isOver = false;
+  /** The reader is slow. */
+  #isThrottled = false;
   #failure: unknown;
-  #waiting: (() => void)[] = [];
+  #sleepers: (() => void)[] = [];
 
   constructor(inputs: Inputs, options: PoolRunOptions) {
     this.#inputs = inputs;
     this.#options = options;
-    this.#width = 1 + (options.extraPendingInputs ?? 0);
+    this.#extra = options.extraPendingInputs ?? 0;
   }
 
   /** Every input has a result. */
   get isComplete(): boolean {
-    return this.#inputs.isOver && this.#again.length + this.#lost.length === 0;
+    return this.#inputs.isOver && this.#waiting.size + this.#lost.length === 0;
+  }
+
+  get #unread(): number {
+    return UNREAD * this.#posts.size;
   }
 
   /** Why it could not be worked off. */
@@ -95,7 +87,7 @@ export class PoolRun<V> {
 
   /** That nobody has worked off. */
   get lostInputs(): readonly (readonly unknown[])[] {
-    return [...this.#lost, ...this.#again].map(({ input }) => input);
+    return [...this.#lost.map(({ input }) => input), ...this.#waiting.inputs];
   }
 
   /** A worker takes part. */
@@ -116,14 +108,21 @@ export class PoolRun<V> {
     this.stop();
   }
 
+  /** A result was read: who has waited for that goes on. */
+  taken(): void {
+    if (!this.#isThrottled || this.results.size >= this.#unread) return;
+    this.#isThrottled = false;
+    this.wake();
+  }
+
   /** Something has changed that somebody may wait for. */
   wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    for (const resolve of this.#sleepers.splice(0)) resolve();
   }
 
   async #serve(seat: Seat): Promise<void> {
     const { worker } = seat;
-    const post: Post = { seat, worker, held: 0, begun: 0, isEnding: false, isIdle: false };
+    const post = new Post(seat);
     this.#posts.add(post);
     const wake = () => this.wake();
     worker.once('exit', wake);
@@ -148,12 +147,7 @@ export class PoolRun<V> {
         await this.#change();
         continue;
       }
-      const job = await this.#next(post);
-      if (job !== undefined) {
-        if (post.isEnding || !worker.isAlive() || this.#isOver) this.#again.unshift(job);
-        else this.#begin(job, post);
-        continue;
-      }
+      if (await this.#refill(post)) continue;
       if (post.held === 0 && post.begun >= this.#options.maxTasks) return;
       if (post.held === 0 && !post.isIdle) {
         post.isIdle = true;
@@ -166,29 +160,67 @@ export class PoolRun<V> {
     }
   }
 
-  /** An input for this worker, if it has room and there is one. */
-  async #next(post: Post): Promise<Job | undefined> {
-    if (post.held >= this.#width || post.begun >= this.#options.maxTasks) return undefined;
-    if (this.results.size >= UNREAD * this.#posts.size) return undefined;
-    const again = this.#takeAgain(post);
-    if (again !== undefined || this.#inputs.isOver || this.#hasRefused(post)) return again;
+  /** Gives the worker what it has room for, if there is something. */
+  async #refill(post: Post): Promise<boolean> {
+    const chunk = this.#chunkOf(post);
+    const room = this.#roomOf(post, chunk);
+    let count = 0;
+    for (; count < room; count++) {
+      // An await costs more than a short input.
+      const taken = this.#next(post);
+      const job = taken instanceof Promise ? await taken : taken;
+      if (job === undefined) break;
+      if (!this.#isUsable(post)) {
+        this.#waiting.add(job);
+        break;
+      }
+      if (count === 0) post.given(chunk);
+      this.#begin(job, post);
+    }
+    return count > 0;
+  }
+
+  #isUsable(post: Post): boolean {
+    return !post.isEnding && post.worker.isAlive() && !this.#isOver;
+  }
+
+  #chunkOf(post: Post): number {
+    const { chunkSize = 1 } = this.#options;
+    if (chunkSize !== 'auto') return chunkSize;
+    // So that those who are done first find something to do.
+    const share = Math.ceil((this.#inputs.left + this.#waiting.size) / (2 * this.#posts.size));
+    return Math.max(1, Math.min(post.fitting, share));
+  }
+
+  #roomOf(post: Post, chunk: number): number {
+    this.#isThrottled ||= this.results.size >= this.#unread;
+    if (this.#isThrottled || post.held > this.#extra + (chunk >> 1)) return 0;
+    return Math.min(chunk + this.#extra - post.held, this.#options.maxTasks - post.begun);
+  }
+
+  /** An input for this worker, if there is one; at once if it can be. */
+  #next(post: Post): Job | undefined | Promise<Job | undefined> {
+    const waiting = this.#waiting.take((job) => this.#mayTake(post, job) && this.#accepts(post, job));
+    if (waiting !== undefined || this.#inputs.isOver || this.#hasRefused(post)) return waiting;
+    const taken = this.#inputs.take(post.worker);
+    return taken instanceof Promise ? this.#fetch(post, taken) : this.#offer(post, taken);
+  }
+
+  async #fetch(post: Post, taken: Promise<Job | undefined>): Promise<Job | undefined> {
     this.#fetching += 1;
-    let job: Job | undefined;
     try {
-      job = await this.#inputs.take(post.worker);
+      return this.#offer(post, await taken);
     } finally {
       this.#fetching -= 1;
     }
-    if (job === undefined) this.wake();
-    if (job === undefined || this.#accepts(post, job)) return job;
-    this.#again.push(job);
-    this.wake();
-    return undefined;
   }
 
-  #takeAgain(post: Post): Job | undefined {
-    const index = this.#again.findIndex((job) => this.#mayTake(post, job) && this.#accepts(post, job));
-    return index === -1 ? undefined : this.#again.splice(index, 1)[0];
+  #offer(post: Post, job: Job | undefined): Job | undefined {
+    if (job === undefined) this.wake();
+    if (job === undefined || this.#accepts(post, job)) return job;
+    this.#waiting.add(job);
+    this.wake();
+    return undefined;
   }
 
   /** Not where it has cost a worker, while others have not tried. */
@@ -206,7 +238,7 @@ export class PoolRun<V> {
   }
 
   #hasRefused({ seat }: Post): boolean {
-    return this.#again.some(({ refusals }) => refusals.has(seat.number));
+    return this.#waiting.some(({ refusals }) => refusals.has(seat.number));
   }
 
   #begin(job: Job, post: Post): void {
@@ -214,33 +246,31 @@ export class PoolRun<V> {
     post.begun += 1;
     post.isIdle = false;
     this.#held += 1;
-    const call = post.worker.call(...job.input) as Promise<V>;
-    void call.then(
-      (value) => this.#onValue(job, post, value),
-      (error: unknown) => this.#onError(job, post, error),
-    );
+    let refusal: unknown;
+    try {
+      post.worker.submit(job.input, (outcome, micros) => this.#onOutcome(job, post, outcome as Outcome<V>, micros));
+    } catch (error) {
+      refusal = error;
+    }
     this.#tell('enqueued', post);
+    if (refusal !== undefined) this.#onOutcome(job, post, { error: refusal }, 0);
   }
 
-  #onValue({ index, input }: Job, post: Post, value: V): void {
-    this.#barren = 0;
-    this.results.put({ index, input, value });
-    this.#tell('finished', post, value);
-    this.#settled(post);
-  }
-
-  #onError(job: Job, post: Post, error: unknown): void {
+  #onOutcome(job: Job, post: Post, outcome: Outcome<V>, micros: number): void {
     const { index, input } = job;
+    const error = 'error' in outcome ? outcome.error : undefined;
     if (error instanceof WorkerClosedError) {
       // It ends, and had not begun with this.
       post.isEnding = true;
-      this.#again.unshift(job);
+      this.#waiting.add(job);
     } else if (error instanceof WorkerLostError || error instanceof WorkerTerminatedError) {
       post.isEnding = true;
       this.#onLost(job, post.seat, error);
     } else {
       this.#barren = 0;
-      this.results.put({ index, input, error });
+      if (micros > 0) post.measured(micros);
+      this.results.put({ index, input, ...outcome });
+      if ('value' in outcome) this.#tell('finished', post, outcome.value);
     }
     this.#settled(post);
   }
@@ -248,7 +278,7 @@ export class PoolRun<V> {
   #settled(post: Post): void {
     post.held -= 1;
     this.#held -= 1;
-    for (const { refusals } of this.#again) refusals.clear();
+    this.#waiting.forgetRefusals();
     this.wake();
   }
 
@@ -258,7 +288,7 @@ export class PoolRun<V> {
     if (costs.length >= this.#options.maxCrashes) {
       this.results.put({ index, input, error: new PoisonedInputError(input, costs.length, { cause }) });
     } else if (this.#options.retry) {
-      this.#again.push(job);
+      this.#waiting.add(job);
     } else {
       this.#lost.push(job);
     }
@@ -309,18 +339,18 @@ export class PoolRun<V> {
   }
 
   #isFinished(): boolean {
-    return this.#inputs.isOver && this.#held + this.#fetching + this.#again.length === 0;
+    return this.#inputs.isOver && this.#held + this.#fetching + this.#waiting.size === 0;
   }
 
   /** Nothing will happen any more, and something is left. */
   #isRefused(): boolean {
     if (this.#held + this.#fetching + this.#replacing > 0 || this.results.size > 0) return false;
-    return this.#again.some((job) => [...this.#posts].every((post) => !this.#mayTake(post, job)));
+    return this.#waiting.some((job) => [...this.#posts].every((post) => !this.#mayTake(post, job)));
   }
 
   #change(): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+      this.#sleepers.push(resolve);
     });
   }
 

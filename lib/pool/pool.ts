@@ -6,7 +6,8 @@ import { PersistentWorker, type PersistentWorkerOptions } from '../worker/persis
 import type { WorkerTarget } from '../worker/target.js';
 import { WorkerType } from '../worker/worker-options.js';
 import { Inputs, type Source } from './job.js';
-import { type PoolResult, PoolRun, type RunOptions, type Seat } from './pool-run.js';
+import { type PoolResult, PoolRun, type RunOptions } from './pool-run.js';
+import type { Seat } from './post.js';
 
 /** Options of a Pool. */
 export interface PoolOptions {
@@ -47,7 +48,7 @@ const KNOWN = [
   'name',
   'allowInline',
 ];
-const KNOWN_OF_RUN = ['extraPendingInputs', 'workerCallback', 'enqueueFn'];
+const KNOWN_OF_RUN = ['chunkSize', 'extraPendingInputs', 'workerCallback', 'enqueueFn'];
 
 let made = 0;
 
@@ -164,7 +165,9 @@ export class Pool implements AsyncDisposable {
     this.#assertIdle();
     const options = ownOptions(given, 'the options of a run');
     checkKnown(options, KNOWN_OF_RUN, 'a run');
-    integer('extraPendingInputs', options.extraPendingInputs ?? 0, 0, 1_000_000);
+    const { chunkSize = 1, extraPendingInputs = 0 } = options;
+    if (chunkSize !== 'auto') integer('chunkSize', chunkSize, 1, 1_000_000);
+    integer('extraPendingInputs', extraPendingInputs, 0, 1_000_000);
     const inputs = new Inputs(sources);
     const { retry = true, maxCrashes = 3, replaceDead = true, maxTasks = Number.MAX_SAFE_INTEGER } = this.#options;
     const run = new PoolRun<V>(inputs, {
@@ -183,7 +186,7 @@ export class Pool implements AsyncDisposable {
       if (alive.length === 0) throw new PoolError('the pool has no worker that is alive: addWorker first');
       for (const seat of alive) run.join(seat);
       for (let next = await run.results.take(); !next.done; next = await run.results.take()) {
-        run.wake();
+        run.taken();
         yield next.value;
       }
     } finally {

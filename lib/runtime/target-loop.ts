@@ -37,8 +37,8 @@ export interface StartedMessage {
 
 export type InputMessage = readonly [sequence: number, args: readonly unknown[]];
 
-/** `value` or, encoded, `error`. */
-export type DoneMessage = readonly [sequence: number, value: unknown, error?: Uint8Array];
+/** `value` or, encoded, `error`; how long it took. */
+export type DoneMessage = readonly [sequence: number, micros: number, value: unknown, error?: Uint8Array];
 
 /** What the worker says last. */
 export interface EndMessage {
@@ -176,21 +176,26 @@ export class TargetLoop {
     let count = 0;
     for (;;) {
       while (this.#inputs.length === 0 && !this.#isClosed && !this.#isStopped) await this.#change();
-      if (this.#isStopped) return { error: new WorkerTerminatedError() };
+      // While inputs follow each other no message may be let in; the flag is seen all the same.
+      if (this.#isStopped || Atomics.load(this.#flag, 0) !== 0) return { error: new WorkerTerminatedError() };
       const input = this.#inputs.shift();
       if (input === undefined) return { result: count };
       const [sequence, args] = input;
+      const begun = performance.now();
+      const micros = (): number => Math.ceil((performance.now() - begun) * 1_000);
       let error: unknown;
       try {
         const value = await call(sequence, args);
         count += 1;
-        if (this.#send(SAY.DONE, [sequence, value] satisfies DoneMessage)) continue;
+        // At once: it must not be lost with the worker if the next input costs that its life.
+        if (this.#send(SAY.DONE, [sequence, micros(), value] satisfies DoneMessage)) continue;
         error = new ResultCloneError(`the result of an input cannot be sent: ${this.#refusal}`);
       } catch (thrown) {
         error = thrown;
       }
       if (diesOnError || this.#isStopped) return { error, sequence };
-      this.#line.send(SAY.DONE, [sequence, undefined, this.#line.encodeError(error)] satisfies DoneMessage);
+      const bytes = this.#line.encodeError(error);
+      this.#line.send(SAY.DONE, [sequence, micros(), undefined, bytes] satisfies DoneMessage);
     }
   }
 

@@ -21,13 +21,16 @@ export interface RestartOptions extends TerminateOptions {
 }
 
 /** What became of an input. */
-type Outcome<V> = { readonly value: V } | { readonly error: unknown };
+export type Outcome<V> = { readonly value: V } | { readonly error: unknown };
+
+/** Is told of an input that is settled, and how many microseconds that took the worker; 0 when it did not say. */
+export type Settle<V> = (outcome: Outcome<V>, micros: number) => void;
 
 /** An input without a result. */
 interface Pending<V> {
   readonly args: readonly unknown[];
   /** Of a `call`; the results of others are for `nextResult` and `results`. */
-  readonly settle: ((outcome: Outcome<V>) => void) | undefined;
+  readonly settle: Settle<V> | undefined;
 }
 
 const KNOWN = [...WORKER_OPTIONS, 'onError'];
@@ -96,15 +99,24 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
    * @throws WorkerClosedError (ERR_BOSUN_WORKER_CLOSED), DataCloneError; nothing was sent then.
    */
   async enqueue(...args: unknown[]): Promise<void> {
-    this.#send(args, undefined);
+    this.#assertOpen();
+    this.send(SAY.INPUT, this.#input(args));
+    this.#remember(args, undefined);
     await this.drained();
   }
 
   /** An input, and its own result, which `nextResult` and `results` do not see. Rejects with what the target threw. */
   call(...args: unknown[]): Promise<V> {
     return new Promise((resolve, reject) => {
-      this.#send(args, (outcome) => ('error' in outcome ? reject(outcome.error as Error) : resolve(outcome.value)));
+      this.submit(args, (outcome) => ('error' in outcome ? reject(outcome.error as Error) : resolve(outcome.value)));
     });
+  }
+
+  /** @internal As `call`, for who has many. @throws WorkerClosedError, DataCloneError */
+  submit(args: readonly unknown[], settle: Settle<V>): void {
+    this.#assertOpen();
+    this.sendSoon(SAY.INPUT, this.#input(args));
+    this.#remember(args, settle);
   }
 
   /**
@@ -194,7 +206,7 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     // It worked on the first of them, as a rule; the others it had not begun.
     let error = this.#firstError() ?? this.#notBegun();
     for (const { settle } of this.#pending.values()) {
-      settle?.({ error });
+      settle?.({ error }, 0);
       error = this.#notBegun();
     }
     this.#results.end();
@@ -209,12 +221,18 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     return new WorkerClosedError(`${this.name} ended before it began with this input`, { cause: this.error });
   }
 
-  #send(args: readonly unknown[], settle: Pending<V>['settle']): void {
+  #assertOpen(): void {
     if (!this.isAlive() || this.isClosed) throw new WorkerClosedError(`${this.name} takes no more inputs`);
-    const sequence = this.#sequence + 1;
-    this.send(SAY.INPUT, [sequence, this.#overlay(args)] satisfies InputMessage);
-    this.#sequence = sequence;
-    this.#pending.set(sequence, { args, settle });
+  }
+
+  #input(args: readonly unknown[]): InputMessage {
+    return [this.#sequence + 1, this.#overlay(args)];
+  }
+
+  /** What could not be sent has no place among them. */
+  #remember(args: readonly unknown[], settle: Pending<V>['settle']): void {
+    this.#sequence += 1;
+    this.#pending.set(this.#sequence, { args, settle });
   }
 
   #overlay(args: readonly unknown[]): unknown[] {
@@ -226,13 +244,14 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     return [...positional, ...own.slice(positional.length), { ...this.#kwargs, ...given }];
   }
 
-  #onDone([sequence, value, error]: DoneMessage): void {
+  #onDone([sequence, micros, value, error]: DoneMessage): void {
     const pending = this.#pending.get(sequence);
     if (pending === undefined) return;
     this.#pending.delete(sequence);
     const outcome: Outcome<V> = error === undefined ? { value: value as V } : { error: this.decodeError(error) };
     if (pending.settle === undefined) this.#results.put(outcome);
-    else pending.settle(outcome);
+    // A server may say anything.
+    else pending.settle(outcome, Number.isFinite(micros) ? micros : 0);
   }
 }
 
