@@ -26,14 +26,14 @@ interface OpenSource {
   readonly close?: () => unknown;
   /** How many items it has, if it can be known. */
   readonly size: number;
+  /** It wants to know who gets the item. */
+  readonly isFunction: boolean;
 }
 
-/** Takes one item of each source at a time, until the first of them ends; one caller after the other. */
+/** Takes one item of each source at a time, until the first of them ends. */
 export class Inputs {
   readonly #sources: readonly OpenSource[];
   readonly #size: number;
-  /** Who takes now, if that takes more than this turn. */
-  #turn: Promise<unknown> | undefined;
   #count = 0;
   #isOver = false;
 
@@ -55,15 +55,19 @@ export class Inputs {
     return this.#isOver ? 0 : Math.max(0, this.#size - this.#count);
   }
 
+  /** Nothing can be taken before it is known for whom. */
+  get needsWorker(): boolean {
+    return this.#sources.some(({ isFunction }) => isFunction);
+  }
+
   /**
-   * Undefined when there is none. At once if every source gives its item at once.
+   * Undefined when there is none. At once if every source gives its item at once; else nobody is to call it meanwhile.
    *
+   * @param worker who gets it; only without need for that it may be left away.
    * @throws what a source throws, and then there are no more.
    */
-  take(worker: PersistentWorker): Job | undefined | Promise<Job | undefined> {
-    if (this.#turn !== undefined) return this.#later(this.#turn.then(() => this.#next(worker, [])));
-    const job = this.#next(worker, []);
-    return job instanceof Promise ? this.#later(job) : job;
+  take(worker?: PersistentWorker): Job | undefined | Promise<Job | undefined> {
+    return this.#next(worker as PersistentWorker, []);
   }
 
   /** Sources that have a way to be told so learn that nobody wants more. */
@@ -71,16 +75,6 @@ export class Inputs {
     if (this.#isOver) return;
     this.#isOver = true;
     for (const { close } of this.#sources) void (async () => close?.())().catch(() => {});
-  }
-
-  #later(job: Promise<Job | undefined>): Promise<Job | undefined> {
-    const turn = job
-      .catch(() => {})
-      .then(() => {
-        if (this.#turn === turn) this.#turn = undefined;
-      });
-    this.#turn = turn;
-    return job;
   }
 
   #next(worker: PersistentWorker, input: unknown[]): Job | undefined | Promise<Job | undefined> {
@@ -131,7 +125,7 @@ function open(source: Source): OpenSource {
       const item = source(worker);
       return isThenable(item) ? ask(item) : itemOf(item);
     };
-    return { next, size: Number.POSITIVE_INFINITY };
+    return { next, size: Number.POSITIVE_INFINITY, isFunction: true };
   }
   const iterator = iteratorOf(source);
   const stepOf = ({ done, value }: IteratorResult<unknown>): unknown => (done === true ? OVER : value);
@@ -139,7 +133,7 @@ function open(source: Source): OpenSource {
     const step = iterator.next();
     return isThenable(step) ? step.then(stepOf) : stepOf(step);
   };
-  return { next, close: () => iterator.return?.(), size: sizeOf(source) };
+  return { next, close: () => iterator.return?.(), size: sizeOf(source), isFunction: false };
 }
 
 function sizeOf(source: Iterable<unknown> | AsyncIterable<unknown>): number {

@@ -2,44 +2,11 @@
 
 import { PoisonedInputError, PoolError, WorkerClosedError, WorkerLostError, WorkerTerminatedError } from '../errors.js';
 import { Mailbox } from '../worker/mailbox.js';
-import type { Outcome, PersistentWorker } from '../worker/persistent-worker.js';
+import type { Outcome } from '../worker/persistent-worker.js';
 import type { Inputs, Job } from './job.js';
 import { Post, type Seat } from './post.js';
-import { Waiting } from './waiting.js';
-
-/** What became of an input. */
-export type PoolResult<V> =
-  | { readonly index: number; readonly input: readonly unknown[]; readonly value: V; readonly error?: undefined }
-  | { readonly index: number; readonly input: readonly unknown[]; readonly error: unknown; readonly value?: undefined };
-
-/** What happens to a worker during a run. */
-export type PoolWorkerEvent = 'enqueued' | 'finished' | 'idle' | 'died';
-
-/** Options of one run. */
-export interface RunOptions {
-  /**
-   * Inputs that a worker has at once, in one message; it is given more when half of them are done. 1 unless given, and for
-   * short functions `'auto'`: about a millisecond of work, as measured, up to 64, and fewer when few are left, if the sources
-   * are arrays, sets or maps. An input waits for those before it in its chunk, however long one of them takes.
-   */
-  readonly chunkSize?: number | 'auto';
-  /** Inputs that a worker has beside those; 0 unless given. */
-  readonly extraPendingInputs?: number;
-  /** Told of every worker; `result` comes with `finished`. What it throws fails the run. */
-  readonly workerCallback?: (event: PoolWorkerEvent, worker: PersistentWorker, result?: unknown) => void;
-  /** False keeps the input from this worker: another one gets it, or this one when something else has ended. */
-  readonly enqueueFn?: (worker: PersistentWorker, input: readonly unknown[]) => boolean;
-}
-
-export interface PoolRunOptions extends RunOptions {
-  readonly retry: boolean;
-  readonly maxCrashes: number;
-  readonly maxTasks: number;
-  /** Makes a worker end that has worked off its share. */
-  retire(worker: PersistentWorker): Promise<void>;
-  /** Resolves when the seat has another worker; undefined when it stays empty. */
-  replace(seat: Seat): Promise<void> | undefined;
-}
+import type { PoolResult, PoolRunOptions, PoolWorkerEvent } from './run-options.js';
+import { Supply } from './supply.js';
 
 /** A target that cannot even be loaded ends one worker after the other: so many of each seat, and nothing in between. */
 const BARREN_DEATHS = 3;
@@ -48,17 +15,17 @@ const BARREN_DEATHS = 3;
 const UNREAD = 4;
 
 export class PoolRun<V> {
-  readonly #inputs: Inputs;
+  readonly #supply: Supply;
   readonly #options: PoolRunOptions;
   readonly #extra: number;
   readonly #posts = new Set<Post>();
-  readonly #waiting = new Waiting();
   readonly #lost: Job[] = [];
   readonly results = new Mailbox<PoolResult<V>>();
   #held = 0;
-  #fetching = 0;
   #replacing = 0;
+  #starting = 0;
   #barren = 0;
+  #mayGrow = true;
   #isOver = false;
   /** The reader is slow. */
   #isThrottled = false;
@@ -66,14 +33,23 @@ export class PoolRun<V> {
   #sleepers: (() => void)[] = [];
 
   constructor(inputs: Inputs, options: PoolRunOptions) {
-    this.#inputs = inputs;
     this.#options = options;
     this.#extra = options.extraPendingInputs ?? 0;
+    this.#supply = new Supply(inputs, this.#posts, {
+      enqueueFn: options.enqueueFn,
+      changed: () => this.wake(),
+      failed: (error) => this.fail(error),
+      deliver: (job, post) => {
+        const isWanted = !this.#isOver && this.#posts.has(post);
+        if (isWanted) this.#begin(job, post);
+        return isWanted;
+      },
+    });
   }
 
   /** Every input has a result. */
   get isComplete(): boolean {
-    return this.#inputs.isOver && this.#waiting.size + this.#lost.length === 0;
+    return this.#supply.isEmpty && this.#lost.length === 0;
   }
 
   get #unread(): number {
@@ -87,7 +63,7 @@ export class PoolRun<V> {
 
   /** That nobody has worked off. */
   get lostInputs(): readonly (readonly unknown[])[] {
-    return [...this.#lost.map(({ input }) => input), ...this.#waiting.inputs];
+    return [...this.#lost.map(({ input }) => input), ...this.#supply.waiting];
   }
 
   /** A worker takes part. */
@@ -95,10 +71,21 @@ export class PoolRun<V> {
     void this.#serve(seat);
   }
 
+  /** Lets go of a worker that has nothing to do. False when the run needs it. */
+  release(seat: Seat): boolean {
+    const post = [...this.#posts].find((one) => one.seat === seat);
+    if (post === undefined) return true;
+    const others = [...this.#posts].filter((one) => one !== post && one.isUsable);
+    if (post.held > 0 || others.length === 0) return false;
+    post.isLeaving = true;
+    this.wake();
+    return true;
+  }
+
   /** Nobody reads any more; what workers have, they finish. */
   stop(): void {
     this.#over();
-    this.#inputs.end();
+    this.#supply.end();
   }
 
   /** It cannot go on. */
@@ -133,26 +120,28 @@ export class PoolRun<V> {
     }
     worker.off('exit', wake);
     this.#posts.delete(post);
-    if (!this.#isOver) await this.#follow(post);
-    if (this.#posts.size + this.#replacing === 0) this.#over();
+    if (!this.#isOver && !post.isLeaving) await this.#follow(post);
+    else if (post.held === 0) this.#options.atWork(seat, false);
+    if (this.#posts.size + this.#replacing + this.#starting === 0) this.#over();
     this.wake();
   }
 
   /** Ends with the run, or when the worker has ended and every input that it had is settled. */
   async #feed(post: Post): Promise<void> {
     const { worker } = post;
-    while (!this.#isOver) {
+    while (!this.#isOver && !post.isLeaving) {
       if (post.isEnding || !worker.isAlive()) {
         if (post.held === 0) return;
         await this.#change();
         continue;
       }
-      if (await this.#refill(post)) continue;
+      if (this.#refill(post)) continue;
       if (post.held === 0 && post.begun >= this.#options.maxTasks) return;
-      if (post.held === 0 && !post.isIdle) {
+      if (post.held === 0 && !post.isIdle && !this.#supply.isAsking) {
         post.isIdle = true;
         this.#tell('idle', post);
       }
+      this.#grow();
       if (this.#isFinished()) this.#over();
       else if (this.#isRefused())
         this.fail(new PoolError('enqueueFn keeps an input from every worker, and nothing else runs'));
@@ -161,34 +150,50 @@ export class PoolRun<V> {
   }
 
   /** Gives the worker what it has room for, if there is something. */
-  async #refill(post: Post): Promise<boolean> {
+  #refill(post: Post): boolean {
     const chunk = this.#chunkOf(post);
     const room = this.#roomOf(post, chunk);
     let count = 0;
-    for (; count < room; count++) {
-      // An await costs more than a short input.
-      const taken = this.#next(post);
-      const job = taken instanceof Promise ? await taken : taken;
+    for (; count < room && post.isUsable && !this.#isOver; count++) {
+      const job = this.#supply.next(post);
       if (job === undefined) break;
-      if (!this.#isUsable(post)) {
-        this.#waiting.add(job);
-        break;
-      }
       if (count === 0) post.given(chunk);
       this.#begin(job, post);
     }
     return count > 0;
   }
 
-  #isUsable(post: Post): boolean {
-    return !post.isEnding && post.worker.isAlive() && !this.#isOver;
+  /** Another worker, if inputs wait and everybody is busy. It takes part when it is there: nothing waits for its start. */
+  #grow(): void {
+    if (!this.#mayGrow || !this.#options.canGrow() || this.#starting > 0 || this.#isThrottled || this.#isOver) return;
+    const isBusy = ({ held, isUsable }: Post): boolean => held > 0 && isUsable;
+    if (![...this.#posts].every(isBusy) || !this.#supply.hasMore()) return;
+    for (const seat of this.#moreSeats()) {
+      this.#starting += 1;
+      void seat.worker.started
+        .catch(() => {})
+        .then(() => {
+          this.#starting -= 1;
+          this.#rejoin(seat);
+        });
+    }
+  }
+
+  #moreSeats(): readonly Seat[] {
+    try {
+      return this.#options.grow(this.#supply.left);
+    } catch {
+      // The system has no room for another: those that are there go on.
+      this.#mayGrow = false;
+      return [];
+    }
   }
 
   #chunkOf(post: Post): number {
     const { chunkSize = 1 } = this.#options;
     if (chunkSize !== 'auto') return chunkSize;
     // So that those who are done first find something to do.
-    const share = Math.ceil((this.#inputs.left + this.#waiting.size) / (2 * this.#posts.size));
+    const share = Math.ceil(this.#supply.left / (2 * this.#posts.size));
     return Math.max(1, Math.min(post.fitting, share));
   }
 
@@ -198,50 +203,8 @@ export class PoolRun<V> {
     return Math.min(chunk + this.#extra - post.held, this.#options.maxTasks - post.begun);
   }
 
-  /** An input for this worker, if there is one; at once if it can be. */
-  #next(post: Post): Job | undefined | Promise<Job | undefined> {
-    const waiting = this.#waiting.take((job) => this.#mayTake(post, job) && this.#accepts(post, job));
-    if (waiting !== undefined || this.#inputs.isOver || this.#hasRefused(post)) return waiting;
-    const taken = this.#inputs.take(post.worker);
-    return taken instanceof Promise ? this.#fetch(post, taken) : this.#offer(post, taken);
-  }
-
-  async #fetch(post: Post, taken: Promise<Job | undefined>): Promise<Job | undefined> {
-    this.#fetching += 1;
-    try {
-      return this.#offer(post, await taken);
-    } finally {
-      this.#fetching -= 1;
-    }
-  }
-
-  #offer(post: Post, job: Job | undefined): Job | undefined {
-    if (job === undefined) this.wake();
-    if (job === undefined || this.#accepts(post, job)) return job;
-    this.#waiting.add(job);
-    this.wake();
-    return undefined;
-  }
-
-  /** Not where it has cost a worker, while others have not tried. */
-  #mayTake({ seat: { number } }: Post, { costs, refusals }: Job): boolean {
-    if (refusals.has(number)) return false;
-    if (!costs.includes(number)) return true;
-    return [...this.#posts].every(({ seat }) => costs.includes(seat.number) || refusals.has(seat.number));
-  }
-
-  #accepts({ seat, worker }: Post, job: Job): boolean {
-    if (this.#options.enqueueFn?.(worker, job.input) !== false) return true;
-    job.refusals.add(seat.number);
-    this.wake();
-    return false;
-  }
-
-  #hasRefused({ seat }: Post): boolean {
-    return this.#waiting.some(({ refusals }) => refusals.has(seat.number));
-  }
-
   #begin(job: Job, post: Post): void {
+    if (post.held === 0) this.#options.atWork(post.seat, true);
     post.held += 1;
     post.begun += 1;
     post.isIdle = false;
@@ -262,7 +225,7 @@ export class PoolRun<V> {
     if (error instanceof WorkerClosedError) {
       // It ends, and had not begun with this.
       post.isEnding = true;
-      this.#waiting.add(job);
+      this.#supply.giveBack(job);
     } else if (error instanceof WorkerLostError || error instanceof WorkerTerminatedError) {
       post.isEnding = true;
       this.#onLost(job, post.seat, error);
@@ -278,7 +241,8 @@ export class PoolRun<V> {
   #settled(post: Post): void {
     post.held -= 1;
     this.#held -= 1;
-    this.#waiting.forgetRefusals();
+    if (post.held === 0) this.#options.atWork(post.seat, false);
+    this.#supply.forgetRefusals();
     this.wake();
   }
 
@@ -288,7 +252,7 @@ export class PoolRun<V> {
     if (costs.length >= this.#options.maxCrashes) {
       this.results.put({ index, input, error: new PoisonedInputError(input, costs.length, { cause }) });
     } else if (this.#options.retry) {
-      this.#waiting.add(job);
+      this.#supply.giveBack(job);
     } else {
       this.#lost.push(job);
     }
@@ -296,34 +260,40 @@ export class PoolRun<V> {
 
   /** The worker has ended, or is about to; another takes its seat. The run is not over before. */
   async #follow(post: Post): Promise<void> {
-    const { seat, worker } = post;
+    const { seat } = post;
     this.#replacing += 1;
+    // It is not without work meanwhile: nobody is to take the seat away.
+    this.#options.atWork(seat, true);
+    let isTaken = false;
     try {
-      if (post.isEnding || !worker.isAlive()) {
-        // Whoever closed it may start it again.
-        await worker.ended();
-        if (worker.isAlive()) {
-          this.#rejoin(seat);
-          return;
-        }
-        this.#tell('died', post);
-        this.#barren += 1;
-      } else {
-        await this.#options.retire(worker);
-      }
-      if (this.#barren > BARREN_DEATHS * (this.#posts.size + 1)) {
-        const cause = worker.error;
-        this.fail(new PoolError('the workers of the pool end as fast as they are started', { cause }));
-      }
-      if (this.#isOver) return;
-      const replaced = this.#options.replace(seat);
-      await replaced;
-      if (replaced !== undefined) this.#rejoin(seat);
+      isTaken = await this.#hasFollower(post);
     } catch (error) {
       this.fail(error);
-    } finally {
-      this.#replacing -= 1;
     }
+    this.#replacing -= 1;
+    this.#options.atWork(seat, false);
+    if (isTaken) this.#rejoin(seat);
+  }
+
+  async #hasFollower(post: Post): Promise<boolean> {
+    const { seat, worker } = post;
+    if (post.isEnding || !worker.isAlive()) {
+      // Whoever closed it may start it again.
+      await worker.ended();
+      if (worker.isAlive()) return true;
+      this.#tell('died', post);
+      this.#barren += 1;
+    } else {
+      await this.#options.retire(worker);
+    }
+    if (this.#barren > BARREN_DEATHS * (this.#posts.size + 1)) {
+      const cause = worker.error;
+      this.fail(new PoolError('the workers of the pool end as fast as they are started', { cause }));
+    }
+    if (this.#isOver) return false;
+    const replaced = this.#options.replace(seat);
+    await replaced;
+    return replaced !== undefined;
   }
 
   #rejoin(seat: Seat): void {
@@ -339,13 +309,14 @@ export class PoolRun<V> {
   }
 
   #isFinished(): boolean {
-    return this.#inputs.isOver && this.#held + this.#fetching + this.#waiting.size === 0;
+    return this.#held === 0 && this.#supply.isEmpty;
   }
 
   /** Nothing will happen any more, and something is left. */
   #isRefused(): boolean {
-    if (this.#held + this.#fetching + this.#replacing > 0 || this.results.size > 0) return false;
-    return this.#waiting.some((job) => [...this.#posts].every((post) => !this.#mayTake(post, job)));
+    if (this.#held + this.#replacing + this.#starting > 0 || this.#supply.isAsking || this.results.size > 0)
+      return false;
+    return this.#supply.isStuck;
   }
 
   #change(): Promise<void> {

@@ -30,6 +30,8 @@ export class Post {
   /** It takes no more, and will be dead soon. */
   isEnding = false;
   isIdle = false;
+  /** The pool has no more need of it. */
+  isLeaving = false;
   /** What an input takes; a long one counts at once. */
   #micros: number | undefined;
   #chunk = 1;
@@ -37,6 +39,11 @@ export class Post {
   constructor(seat: Seat) {
     this.seat = seat;
     this.worker = seat.worker;
+  }
+
+  /** It may be given something. */
+  get isUsable(): boolean {
+    return !this.isEnding && !this.isLeaving && this.worker.isAlive();
   }
 
   /** An input has taken so long. */
