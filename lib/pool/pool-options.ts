@@ -18,8 +18,15 @@ export interface PoolOptions {
   readonly maxCrashes?: number;
   /** Milliseconds that workers are given to end; 5 000 unless given. */
   readonly closeTimeout?: number;
-  /** Inputs after which a worker is followed by another; no limit unless given. */
+  /** Inputs, in all runs, after which a worker is followed by another; no limit unless given. */
   readonly maxTasks?: number;
+  /**
+   * Bytes: a worker that is over them behind an input is followed by another. Resident ones of a process, those on the heap
+   * of a thread; no limit unless given.
+   */
+  readonly maxMemory?: number;
+  /** Milliseconds after which a worker is followed by another, behind its input, or before it gets the next; no limit unless given. */
+  readonly maxAge?: number;
   /** A worker that dies is followed by another; true unless given. */
   readonly replaceDead?: boolean;
   readonly name?: string;
@@ -58,6 +65,8 @@ const KNOWN = [
   'closeTimeout',
   'replaceDead',
   'maxTasks',
+  'maxMemory',
+  'maxAge',
   'name',
   'allowInline',
   'type',
@@ -71,7 +80,10 @@ export function checkPoolOptions(given: PoolOptions): PoolOptions {
   checkKnown(options, KNOWN, 'a pool');
   delay('closeTimeout', options.closeTimeout ?? 5_000);
   integer('maxCrashes', options.maxCrashes ?? 1, 1, 1_000);
-  integer('maxTasks', options.maxTasks ?? 1, 1, Number.MAX_SAFE_INTEGER);
+  for (const name of ['maxTasks', 'maxMemory', 'maxAge'] as const) {
+    const { [name]: limit = 1 } = options;
+    integer(name, limit, 1, Number.MAX_SAFE_INTEGER);
+  }
   checkOwn(options);
   return options;
 }

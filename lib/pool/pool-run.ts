@@ -2,7 +2,7 @@
 
 import { PoisonedInputError, PoolError, WorkerClosedError, WorkerLostError, WorkerTerminatedError } from '../errors.js';
 import { Mailbox } from '../worker/mailbox.js';
-import type { Outcome } from '../worker/persistent-worker.js';
+import type { Outcome, PersistentWorker } from '../worker/persistent-worker.js';
 import type { Inputs, Job } from './job.js';
 import { Post, type Seat } from './post.js';
 import type { PoolResult, PoolRunOptions, PoolWorkerEvent } from './run-options.js';
@@ -112,6 +112,7 @@ export class PoolRun<V> {
     const post = new Post(seat);
     this.#posts.add(post);
     const wake = () => this.wake();
+    worker.limit(this.#options.maxMemory, this.#options.maxAge);
     worker.once('exit', wake);
     try {
       await this.#feed(post);
@@ -130,13 +131,13 @@ export class PoolRun<V> {
   async #feed(post: Post): Promise<void> {
     const { worker } = post;
     while (!this.#isOver && !post.isLeaving) {
-      if (post.isEnding || !worker.isAlive()) {
+      if (!post.isUsable) {
         if (post.held === 0) return;
         await this.#change();
         continue;
       }
+      if (post.held === 0 && !this.#supply.isEmpty && this.#isSpent(worker)) return;
       if (this.#refill(post)) continue;
-      if (post.held === 0 && post.begun >= this.#options.maxTasks) return;
       if (post.held === 0 && !post.isIdle && !this.#supply.isAsking) {
         post.isIdle = true;
         this.#tell('idle', post);
@@ -200,13 +201,18 @@ export class PoolRun<V> {
   #roomOf(post: Post, chunk: number): number {
     this.#isThrottled ||= this.results.size >= this.#unread;
     if (this.#isThrottled || post.held > this.#extra + (chunk >> 1)) return 0;
-    return Math.min(chunk + this.#extra - post.held, this.#options.maxTasks - post.begun);
+    return Math.min(chunk + this.#extra - post.held, this.#options.maxTasks - post.worker.use.inputs);
+  }
+
+  /** It has had its share. Nobody is too old for a first input. */
+  #isSpent({ use: { inputs, age } }: PersistentWorker): boolean {
+    const { maxTasks, maxAge = Number.POSITIVE_INFINITY } = this.#options;
+    return inputs >= maxTasks || (inputs > 0 && age >= maxAge);
   }
 
   #begin(job: Job, post: Post): void {
     if (post.held === 0) this.#options.atWork(post.seat, true);
     post.held += 1;
-    post.begun += 1;
     post.isIdle = false;
     this.#held += 1;
     let refusal: unknown;
@@ -277,14 +283,16 @@ export class PoolRun<V> {
 
   async #hasFollower(post: Post): Promise<boolean> {
     const { seat, worker } = post;
-    if (post.isEnding || !worker.isAlive()) {
+    if (post.isUsable) {
+      await this.#options.retire(worker);
+    } else {
       // Whoever closed it may start it again.
       await worker.ended();
       if (worker.isAlive()) return true;
-      this.#tell('died', post);
-      this.#barren += 1;
-    } else {
-      await this.#options.retire(worker);
+      if (!worker.hasRetired) {
+        this.#tell('died', post);
+        this.#barren += 1;
+      }
     }
     if (this.#barren > BARREN_DEATHS * (this.#posts.size + 1)) {
       const cause = worker.error;

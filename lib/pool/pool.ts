@@ -138,14 +138,16 @@ export class Pool implements AsyncDisposable {
     this.#assertIdle();
     const options = checkRunOptions(given);
     const inputs = new Inputs(sources);
-    const { retry = true, maxCrashes = 3, replaceDead = true, maxTasks = Number.MAX_SAFE_INTEGER } = this.#options;
+    const { retry = true, maxCrashes = 3, maxTasks = Number.MAX_SAFE_INTEGER, maxMemory, maxAge } = this.#options;
     const run = new PoolRun<V>(inputs, {
       ...options,
       retry,
       maxCrashes,
       maxTasks,
-      retire: (worker) => this.#end(worker),
-      replace: (seat) => (replaceDead && this.#mayFollow(seat) ? this.#replace(seat) : undefined),
+      maxMemory,
+      maxAge,
+      retire: (worker) => this.#retire(worker),
+      replace: (seat) => (this.#mayFollow(seat) ? this.#replace(seat) : undefined),
       canGrow: () => !this.#isClosed && this.#own?.canGrow === true,
       grow: (waiting) => this.#own?.grow(waiting) ?? [],
       atWork: (seat, isAtWork) => this.#own?.atWork(seat, isAtWork),
@@ -153,7 +155,7 @@ export class Pool implements AsyncDisposable {
     this.#run = run as PoolRun<unknown>;
     try {
       const dead = this.#seats.filter((seat) => !seat.worker.isAlive() && this.#mayFollow(seat));
-      if (replaceDead) await Promise.all(dead.map((seat) => this.#replace(seat)));
+      await Promise.all(dead.map((seat) => this.#replace(seat)));
       const alive = this.#seats.filter(({ worker }) => worker.isAlive());
       if (alive.length === 0) alive.push(...(this.#own?.grow(1) ?? []));
       if (alive.length === 0) throw new PoolError('the pool has no worker that is alive: addWorker first');
@@ -278,8 +280,14 @@ export class Pool implements AsyncDisposable {
   }
 
   /** Nobody follows a worker that its own signal has ended. */
-  #mayFollow(seat: Seat): boolean {
-    return !this.#isClosed && seat.signal?.aborted !== true;
+  #mayFollow({ worker, signal }: Seat): boolean {
+    const { replaceDead = true } = this.#options;
+    return !this.#isClosed && signal?.aborted !== true && (replaceDead || worker.hasRetired);
+  }
+
+  #retire(worker: PersistentWorker): Promise<void> {
+    worker.retire();
+    return this.#end(worker);
   }
 
   async #end(worker: PersistentWorker, timeout = this.#closeTimeout): Promise<void> {

@@ -26,7 +26,6 @@ export class Post {
   readonly worker: PersistentWorker;
   /** Inputs that it has. */
   held = 0;
-  begun = 0;
   /** It takes no more, and will be dead soon. */
   isEnding = false;
   isIdle = false;
@@ -43,7 +42,7 @@ export class Post {
 
   /** It may be given something. */
   get isUsable(): boolean {
-    return !this.isEnding && !this.isLeaving && this.worker.isAlive();
+    return !this.isEnding && !this.isLeaving && this.worker.takesInputs;
   }
 
   /** An input has taken so long. */

@@ -31,9 +31,11 @@ export interface PoolRunOptions extends RunOptions {
   readonly retry: boolean;
   readonly maxCrashes: number;
   readonly maxTasks: number;
+  readonly maxMemory: number | undefined;
+  readonly maxAge: number | undefined;
   /** Makes a worker end that has worked off its share. */
   retire(worker: PersistentWorker): Promise<void>;
-  /** Resolves when the seat has another worker; undefined when it stays empty. */
+  /** Resolves when the seat of a worker that has died or retired has another; undefined when it stays empty. */
   replace(seat: Seat): Promise<void> | undefined;
   /** Starts more workers, for so many inputs that wait; empty when there are enough. */
   grow(waiting: number): readonly Seat[];

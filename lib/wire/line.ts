@@ -18,6 +18,8 @@ export const SAY = {
   STARTED: 0x68,
   /** Owner to worker: an input of a persistent one. */
   INPUT: 0x69,
+  /** Owner to worker: what a persistent one may use before it ends by itself, behind an input. */
+  LIMITS: 0x6c,
   /** Owner to worker: no more inputs. */
   CLOSE: 0x63,
   /** Owner to worker: stop what runs. */

@@ -2,7 +2,7 @@
 
 import { TimeoutError, WorkerClosedError, WorkerTerminatedError } from '../errors.js';
 import { delay, integer, oneOf, ownOptions } from '../own-options.js';
-import type { DoneMessage, InputMessage } from '../runtime/target-loop.js';
+import type { DoneMessage, InputMessage, LimitsMessage } from '../runtime/target-loop.js';
 import { SAY } from '../wire/line.js';
 import { Mailbox } from './mailbox.js';
 import { type TerminateOptions, Worker } from './worker.js';
@@ -73,6 +73,10 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
   #restarting: Promise<this> | undefined;
   #staysDead = false;
   #sequence = 0;
+  /** The last input before it was started. */
+  #firstSequence = 0;
+  #begun = performance.now();
+  #isRetiring = false;
 
   /** @internal */
   constructor(workerType: WorkerType, given: PersistentWorkerOptions) {
@@ -175,6 +179,33 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     return super.terminate(options);
   }
 
+  /** @internal Behind the input with which it goes over one of these, it ends by itself: `hasRetired`. */
+  limit(memory: number | undefined, age: number | undefined): void {
+    if (memory === undefined && age === undefined) return;
+    this.send(SAY.LIMITS, [memory ?? 0, age ?? 0] satisfies LimitsMessage);
+  }
+
+  /** @internal It has had its share: it ends behind the inputs that it has. */
+  retire(): void {
+    this.#isRetiring = true;
+    this.close();
+  }
+
+  /** @internal It has had its share, and has ended for that, or is about to. */
+  get hasRetired(): boolean {
+    return this.#isRetiring;
+  }
+
+  /** @internal */
+  get takesInputs(): boolean {
+    return this.isAlive() && !this.isClosed && !this.#isRetiring;
+  }
+
+  /** @internal Since it was started: inputs, and milliseconds. */
+  get use(): { readonly inputs: number; readonly age: number } {
+    return { inputs: this.#sequence - this.#firstSequence, age: performance.now() - this.#begun };
+  }
+
   /** @internal Resolves when it is dead, or has been started again. */
   async ended(): Promise<void> {
     await this.whenOver;
@@ -189,6 +220,9 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     if (this.#staysDead) throw new WorkerClosedError(`${this.name} was terminated while it was to be restarted`);
     this.#pending.clear();
     this.#results.reopen();
+    this.#firstSequence = this.#sequence;
+    this.#begun = performance.now();
+    this.#isRetiring = false;
     this.begin(this.userState);
     return this.started;
   }
@@ -222,7 +256,7 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
   }
 
   #assertOpen(): void {
-    if (!this.isAlive() || this.isClosed) throw new WorkerClosedError(`${this.name} takes no more inputs`);
+    if (!this.takesInputs) throw new WorkerClosedError(`${this.name} takes no more inputs`);
   }
 
   #input(args: readonly unknown[]): InputMessage {
@@ -244,7 +278,8 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     return [...positional, ...own.slice(positional.length), { ...this.#kwargs, ...given }];
   }
 
-  #onDone([sequence, micros, value, error]: DoneMessage): void {
+  #onDone([sequence, micros, isLast, value, error]: DoneMessage): void {
+    this.#isRetiring ||= isLast === true;
     const pending = this.#pending.get(sequence);
     if (pending === undefined) return;
     this.#pending.delete(sequence);
