@@ -10,6 +10,8 @@ export type Source = Iterable<unknown> | AsyncIterable<unknown> | ((worker: Pers
 export interface Job {
   readonly index: number;
   readonly input: readonly unknown[];
+  /** Those of one key go to one worker; undefined for any. */
+  key: unknown;
   /** Seats whose worker died of it, or with it. */
   readonly costs: number[];
   /** Seats whose worker is not to have it, as long as nothing else has ended. */
@@ -90,7 +92,7 @@ export class Inputs {
       throw error;
     }
     this.#count += 1;
-    return { index: this.#count - 1, input, costs: [], refusals: new Set() };
+    return { index: this.#count - 1, input, key: undefined, costs: [], refusals: new Set() };
   }
 
   async #wait(worker: PersistentWorker, input: unknown[], item: PromiseLike<unknown>): Promise<Job | undefined> {

@@ -72,7 +72,8 @@ const KNOWN = [
   'type',
   ...OF_OWN,
 ];
-const KNOWN_OF_RUN = ['chunkSize', 'extraPendingInputs', 'workerCallback', 'enqueueFn'];
+const FUNCTIONS_OF_RUN = ['workerCallback', 'enqueueFn', 'affinity'] as const;
+const KNOWN_OF_RUN = ['chunkSize', 'extraPendingInputs', ...FUNCTIONS_OF_RUN];
 
 /** @throws InvalidArgumentError, OutOfRangeError */
 export function checkPoolOptions(given: PoolOptions): PoolOptions {
@@ -124,5 +125,7 @@ export function checkRunOptions(given: RunOptions): RunOptions {
   const { chunkSize = 1, extraPendingInputs = 0 } = options;
   if (chunkSize !== 'auto') integer('chunkSize', chunkSize, 1, 1_000_000);
   integer('extraPendingInputs', extraPendingInputs, 0, 1_000_000);
+  const bad = FUNCTIONS_OF_RUN.find((name) => options[name] !== undefined && typeof options[name] !== 'function');
+  if (bad !== undefined) throw new InvalidArgumentError(`${bad} is a function`);
   return options;
 }

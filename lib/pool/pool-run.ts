@@ -37,6 +37,7 @@ export class PoolRun<V> {
     this.#extra = options.extraPendingInputs ?? 0;
     this.#supply = new Supply(inputs, this.#posts, {
       enqueueFn: options.enqueueFn,
+      affinity: options.affinity,
       changed: () => this.wake(),
       failed: (error) => this.fail(error),
       deliver: (job, post) => {

@@ -25,6 +25,11 @@ export interface RunOptions {
   readonly workerCallback?: (event: PoolWorkerEvent, worker: PersistentWorker, result?: unknown) => void;
   /** False keeps the input from this worker: another one gets it, or this one when something else has ended. */
   readonly enqueueFn?: (worker: PersistentWorker, input: readonly unknown[]) => boolean;
+  /**
+   * Inputs of which it gives the same key (as a Map compares) go to one worker, in their order, as long as that lives; then to
+   * another. `undefined` is no key. A key that is new goes to whoever is free. What it throws fails the run.
+   */
+  readonly affinity?: (input: readonly unknown[]) => unknown;
 }
 
 export interface PoolRunOptions extends RunOptions {

@@ -19,10 +19,15 @@ export class Waiting {
     this.#jobs.splice(at, 0, job);
   }
 
-  /** The first that `fits`. */
+  /** The first that `fits`; of those with one key, none before the first of them. */
   take(fits: (job: Job) => boolean): Job | undefined {
-    const index = this.#jobs.findIndex(fits);
+    const index = this.#find(fits);
     return index === -1 ? undefined : this.#jobs.splice(index, 1)[0];
+  }
+
+  /** Whether `take` would find one. */
+  has(fits: (job: Job) => boolean): boolean {
+    return this.#find(fits) !== -1;
   }
 
   some(test: (job: Job) => boolean): boolean {
@@ -32,5 +37,15 @@ export class Waiting {
   /** Something has ended: who has refused an input is asked again. */
   forgetRefusals(): void {
     for (const { refusals } of this.#jobs) refusals.clear();
+  }
+
+  #find(fits: (job: Job) => boolean): number {
+    const passed = new Set<unknown>();
+    return this.#jobs.findIndex((job) => {
+      if (passed.has(job.key)) return false;
+      if (fits(job)) return true;
+      if (job.key !== undefined) passed.add(job.key);
+      return false;
+    });
   }
 }
