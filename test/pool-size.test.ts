@@ -128,7 +128,7 @@ describe('a pool of its own workers', () => {
     const pool = makePool(t, 'square', 'process', { workerOptions: { execArgv: ['--no-such-option'] } });
     await assert.rejects(pool.map([1, 2, 3]), (error: PoolError) => {
       assert.ok(error instanceof PoolError);
-      assert.deepEqual(error.lostInputs[0], [1]);
+      assert.ok(error.lostInputs.flat().includes(1));
       return true;
     });
   });

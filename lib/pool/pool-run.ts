@@ -8,7 +8,7 @@ import { Post, type Seat } from './post.js';
 import type { PoolResult, PoolRunOptions, PoolWorkerEvent } from './run-options.js';
 import { Supply } from './supply.js';
 
-/** A target that cannot even be loaded ends one worker after the other: so many of each seat, and nothing in between. */
+/** Workers that cannot even begin: so many in one seat may follow each other. */
 const BARREN_DEATHS = 3;
 
 /** Results that wait for a slow reader, for each worker. */
@@ -21,10 +21,14 @@ export class PoolRun<V> {
   readonly #posts = new Set<Post>();
   readonly #lost: Job[] = [];
   readonly results = new Mailbox<PoolResult<V>>();
-  #held = 0;
+  /** Those that workers have. */
+  readonly #held = new Set<Job>();
   #replacing = 0;
   #starting = 0;
-  #barren = 0;
+  /** For a seat how many have ended in it without having been at an input. */
+  readonly #barren = new Map<Seat, number>();
+  /** Why a seat is left empty. */
+  #givenUp: PoolError | undefined;
   #mayGrow = true;
   #isOver = false;
   /** The reader is slow. */
@@ -64,7 +68,7 @@ export class PoolRun<V> {
 
   /** That nobody has worked off. */
   get lostInputs(): readonly (readonly unknown[])[] {
-    return [...this.#lost.map(({ input }) => input), ...this.#supply.waiting];
+    return [...[...this.#lost, ...this.#held].map(({ input }) => input), ...this.#supply.waiting];
   }
 
   /** A worker takes part. */
@@ -124,7 +128,10 @@ export class PoolRun<V> {
     this.#posts.delete(post);
     if (!this.#isOver && !post.isLeaving) await this.#follow(post);
     else if (post.held === 0) this.#options.atWork(seat, false);
-    if (this.#posts.size + this.#replacing + this.#starting === 0) this.#over();
+    if (this.#posts.size + this.#replacing + this.#starting === 0) {
+      if (this.#givenUp !== undefined && !this.isComplete) this.fail(this.#givenUp);
+      this.#over();
+    }
     this.wake();
   }
 
@@ -215,7 +222,7 @@ export class PoolRun<V> {
     if (post.held === 0) this.#options.atWork(post.seat, true);
     post.held += 1;
     post.isIdle = false;
-    this.#held += 1;
+    this.#held.add(job);
     let refusal: unknown;
     try {
       post.worker.submit(job.input, (outcome, micros) => this.#onOutcome(job, post, outcome as Outcome<V>, micros));
@@ -235,19 +242,20 @@ export class PoolRun<V> {
       this.#supply.giveBack(job);
     } else if (error instanceof WorkerLostError || error instanceof WorkerTerminatedError) {
       post.isEnding = true;
+      post.hasCost = true;
       this.#onLost(job, post.seat, error);
     } else {
-      this.#barren = 0;
+      this.#barren.delete(post.seat);
       if (micros > 0) post.measured(micros);
       this.results.put({ index, input, ...outcome });
       if ('value' in outcome) this.#tell('finished', post, outcome.value);
     }
-    this.#settled(post);
+    this.#settled(job, post);
   }
 
-  #settled(post: Post): void {
+  #settled(job: Job, post: Post): void {
     post.held -= 1;
-    this.#held -= 1;
+    this.#held.delete(job);
     if (post.held === 0) this.#options.atWork(post.seat, false);
     this.#supply.forgetRefusals();
     this.wake();
@@ -290,19 +298,23 @@ export class PoolRun<V> {
       // Whoever closed it may start it again.
       await worker.ended();
       if (worker.isAlive()) return true;
-      if (!worker.hasRetired) {
-        this.#tell('died', post);
-        this.#barren += 1;
+      if (!worker.hasRetired) this.#tell('died', post);
+      if (!worker.hasRetired && !post.hasCost && this.#isBarren(seat)) {
+        const { error: cause } = worker;
+        this.#givenUp = new PoolError('the workers of the pool end as fast as they are started', { cause });
+        return false;
       }
-    }
-    if (this.#barren > BARREN_DEATHS * (this.#posts.size + 1)) {
-      const cause = worker.error;
-      this.fail(new PoolError('the workers of the pool end as fast as they are started', { cause }));
     }
     if (this.#isOver) return false;
     const replaced = this.#options.replace(seat);
     await replaced;
     return replaced !== undefined;
+  }
+
+  #isBarren(seat: Seat): boolean {
+    const deaths = (this.#barren.get(seat) ?? 0) + 1;
+    this.#barren.set(seat, deaths);
+    return deaths > BARREN_DEATHS;
   }
 
   #rejoin(seat: Seat): void {
@@ -318,12 +330,12 @@ export class PoolRun<V> {
   }
 
   #isFinished(): boolean {
-    return this.#held === 0 && this.#supply.isEmpty;
+    return this.#held.size === 0 && this.#supply.isEmpty;
   }
 
   /** Nothing will happen any more, and something is left. */
   #isRefused(): boolean {
-    if (this.#held + this.#replacing + this.#starting > 0 || this.#supply.isAsking || this.results.size > 0)
+    if (this.#held.size + this.#replacing + this.#starting > 0 || this.#supply.isAsking || this.results.size > 0)
       return false;
     return this.#supply.isStuck;
   }

@@ -29,6 +29,8 @@ export class Post {
   /** It takes no more, and will be dead soon. */
   isEnding = false;
   isIdle = false;
+  /** Its worker has died at an input. */
+  hasCost = false;
   /** The pool has no more need of it. */
   isLeaving = false;
   /** What an input takes; a long one counts at once. */
