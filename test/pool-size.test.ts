@@ -125,7 +125,8 @@ describe('a pool of its own workers', () => {
   });
 
   test('says when they cannot be started', async (t) => {
-    const pool = makePool(t, 'square', 'process', { workerOptions: { execArgv: ['--no-such-option'] } });
+    const workerOptions = { execArgv: ['--no-such-option'] };
+    const pool = makePool(t, 'square', 'process', { workerOptions, maxWorkers: 3, idleTimeout: 0 });
     await assert.rejects(pool.map([1, 2, 3]), (error: PoolError) => {
       assert.ok(error instanceof PoolError);
       assert.ok(error.lostInputs.flat().includes(1));

@@ -6,10 +6,8 @@ import type { Outcome, PersistentWorker } from '../worker/persistent-worker.js';
 import type { Inputs, Job } from './job.js';
 import { Post, type Seat } from './post.js';
 import type { PoolResult, PoolRunOptions, PoolWorkerEvent } from './run-options.js';
+import { Succession } from './succession.js';
 import { Supply } from './supply.js';
-
-/** Workers that cannot even begin: so many in one seat may follow each other. */
-const BARREN_DEATHS = 3;
 
 /** Results that wait for a slow reader, for each worker. */
 const UNREAD = 4;
@@ -25,10 +23,7 @@ export class PoolRun<V> {
   readonly #held = new Set<Job>();
   #replacing = 0;
   #starting = 0;
-  /** For a seat how many have ended in it without having been at an input. */
-  readonly #barren = new Map<Seat, number>();
-  /** Why a seat is left empty. */
-  #givenUp: PoolError | undefined;
+  readonly #succession: Succession;
   #mayGrow = true;
   #isOver = false;
   /** The reader is slow. */
@@ -39,6 +34,11 @@ export class PoolRun<V> {
   constructor(inputs: Inputs, options: PoolRunOptions) {
     this.#options = options;
     this.#extra = options.extraPendingInputs ?? 0;
+    this.#succession = new Succession({
+      retire: (worker) => options.retire(worker),
+      // The next run does it.
+      replace: (seat) => (this.#isOver ? undefined : options.replace(seat)),
+    });
     this.#supply = new Supply(inputs, this.#posts, {
       enqueueFn: options.enqueueFn,
       affinity: options.affinity,
@@ -73,7 +73,9 @@ export class PoolRun<V> {
 
   /** A worker takes part. */
   join(seat: Seat): void {
-    void this.#serve(seat);
+    const post = new Post(seat);
+    this.#posts.add(post);
+    void this.#serve(post);
   }
 
   /** Lets go of a worker that has nothing to do. False when the run needs it. */
@@ -112,10 +114,10 @@ export class PoolRun<V> {
     for (const resolve of this.#sleepers.splice(0)) resolve();
   }
 
-  async #serve(seat: Seat): Promise<void> {
-    const { worker } = seat;
-    const post = new Post(seat);
-    this.#posts.add(post);
+  async #serve(post: Post): Promise<void> {
+    const { seat, worker } = post;
+    // Whoever joins in this turn is there before the first takes something.
+    await null;
     const wake = () => this.wake();
     worker.limit(this.#options.maxMemory, this.#options.maxAge);
     worker.once('exit', wake);
@@ -129,7 +131,8 @@ export class PoolRun<V> {
     if (!this.#isOver && !post.isLeaving) await this.#follow(post);
     else if (post.held === 0) this.#options.atWork(seat, false);
     if (this.#posts.size + this.#replacing + this.#starting === 0) {
-      if (this.#givenUp !== undefined && !this.isComplete) this.fail(this.#givenUp);
+      const { failure } = this.#succession;
+      if (failure !== undefined && !this.isComplete) this.fail(failure);
       this.#over();
     }
     this.wake();
@@ -174,7 +177,15 @@ export class PoolRun<V> {
 
   /** Another worker, if inputs wait and everybody is busy. It takes part when it is there: nothing waits for its start. */
   #grow(): void {
-    if (!this.#mayGrow || !this.#options.canGrow() || this.#starting > 0 || this.#isThrottled || this.#isOver) return;
+    if (
+      !this.#mayGrow ||
+      this.#succession.failure !== undefined ||
+      !this.#options.canGrow() ||
+      this.#starting > 0 ||
+      this.#isThrottled ||
+      this.#isOver
+    )
+      return;
     const isBusy = ({ held, isUsable }: Post): boolean => held > 0 && isUsable;
     if (![...this.#posts].every(isBusy) || !this.#supply.hasMore()) return;
     for (const seat of this.#moreSeats()) {
@@ -245,7 +256,7 @@ export class PoolRun<V> {
       post.hasCost = true;
       this.#onLost(job, post.seat, error);
     } else {
-      this.#barren.delete(post.seat);
+      this.#succession.succeeded(post.seat);
       if (micros > 0) post.measured(micros);
       this.results.put({ index, input, ...outcome });
       if ('value' in outcome) this.#tell('finished', post, outcome.value);
@@ -281,40 +292,16 @@ export class PoolRun<V> {
     this.#options.atWork(seat, true);
     let isTaken = false;
     try {
-      isTaken = await this.#hasFollower(post);
+      isTaken = await this.#succession.follow(post, () => {
+        this.#tell('died', post);
+        return !this.#isOver;
+      });
     } catch (error) {
       this.fail(error);
     }
     this.#replacing -= 1;
     this.#options.atWork(seat, false);
     if (isTaken) this.#rejoin(seat);
-  }
-
-  async #hasFollower(post: Post): Promise<boolean> {
-    const { seat, worker } = post;
-    if (post.isUsable) {
-      await this.#options.retire(worker);
-    } else {
-      // Whoever closed it may start it again.
-      await worker.ended();
-      if (worker.isAlive()) return true;
-      if (!worker.hasRetired) this.#tell('died', post);
-      if (!worker.hasRetired && !post.hasCost && this.#isBarren(seat)) {
-        const { error: cause } = worker;
-        this.#givenUp = new PoolError('the workers of the pool end as fast as they are started', { cause });
-        return false;
-      }
-    }
-    if (this.#isOver) return false;
-    const replaced = this.#options.replace(seat);
-    await replaced;
-    return replaced !== undefined;
-  }
-
-  #isBarren(seat: Seat): boolean {
-    const deaths = (this.#barren.get(seat) ?? 0) + 1;
-    this.#barren.set(seat, deaths);
-    return deaths > BARREN_DEATHS;
   }
 
   #rejoin(seat: Seat): void {

@@ -2,6 +2,7 @@
 
 import type { PersistentWorker } from '../worker/persistent-worker.js';
 import type { Seat } from './post.js';
+import type { SuccessionOptions } from './succession.js';
 
 /** What became of an input. */
 export type PoolResult<V> =
@@ -32,16 +33,12 @@ export interface RunOptions {
   readonly affinity?: (input: readonly unknown[]) => unknown;
 }
 
-export interface PoolRunOptions extends RunOptions {
+export interface PoolRunOptions extends RunOptions, SuccessionOptions {
   readonly retry: boolean;
   readonly maxCrashes: number;
   readonly maxTasks: number;
   readonly maxMemory: number | undefined;
   readonly maxAge: number | undefined;
-  /** Makes a worker end that has worked off its share. */
-  retire(worker: PersistentWorker): Promise<void>;
-  /** Resolves when the seat of a worker that has died or retired has another; undefined when it stays empty. */
-  replace(seat: Seat): Promise<void> | undefined;
   /** Starts more workers, for so many inputs that wait; empty when there are enough. */
   grow(waiting: number): readonly Seat[];
   readonly canGrow: () => boolean;
