@@ -18,8 +18,9 @@ export type { Latency, ManagerStats, TaskTally } from './manager/stats.js';
 export { withManager } from './manager/with-manager.js';
 export type { WorkerInfo } from './manager/worker-set.js';
 export type { Source } from './pool/job.js';
-export { Pool, type PoolOptions, type PoolWorkerOptions } from './pool/pool.js';
-export type { PoolResult, PoolWorkerEvent, RunOptions as PoolRunOptions } from './pool/pool-run.js';
+export { Pool } from './pool/pool.js';
+export type { PersistentWorkerClass, PoolOptions, PoolWorkerOptions } from './pool/pool-options.js';
+export type { PoolResult, PoolWorkerEvent, RunOptions as PoolRunOptions } from './pool/run-options.js';
 export { closeServer } from './remote/close-server.js';
 export { type ContextWorkerOptions, RemoteContext, type RemoteContextOptions } from './remote/remote-context.js';
 export {

@@ -224,6 +224,8 @@ describe('a pool', () => {
     assert.equal(toThread.length, 6);
     assert.equal(two.workers[1]?.pendingInputs.length, 0);
     await assert.rejects(two.run([range(2)], { enqueueFn: () => false }), /enqueueFn keeps an input/);
+    // The first that is asked is not the only one.
+    assert.equal((await two.map(range(3), { enqueueFn: (worker) => worker.isProcess })).length, 3);
   });
 
   test('fails with what a source throws', async (t) => {

@@ -2,90 +2,63 @@
 
 import { PoisonedInputError, PoolError, WorkerClosedError, WorkerLostError, WorkerTerminatedError } from '../errors.js';
 import { Mailbox } from '../mailbox.js';
-import type { PersistentWorker } from '../worker/persistent-worker.js';
+import type { Outcome, PersistentWorker } from '../worker/persistent-worker.js';
 import type { Inputs, Job } from './job.js';
-
-/** What became of an input. */
-export type PoolResult<V> =
-  | { readonly index: number; readonly input: readonly unknown[]; readonly value: V; readonly error?: undefined }
-  | { readonly index: number; readonly input: readonly unknown[]; readonly error: unknown; readonly value?: undefined };
-
-/** What happens to a worker during a run. */
-export type PoolWorkerEvent = 'enqueued' | 'finished' | 'idle' | 'died';
-
-/** Options of one run. */
-export interface RunOptions {
-  /** Inputs that a worker has beside the one that it works on; 0 unless given. */
-  readonly extraPendingInputs?: number;
-  /** Told of every worker; `result` comes with `finished`. What it throws fails the run. */
-  readonly workerCallback?: (event: PoolWorkerEvent, worker: PersistentWorker, result?: unknown) => void;
-  /** False keeps the input from this worker: another one gets it, or this one when something else has ended. */
-  readonly enqueueFn?: (worker: PersistentWorker, input: readonly unknown[]) => boolean;
-}
-
-/** A place for a worker; who dies is followed by another. */
-export interface Seat {
-  readonly number: number;
-  worker: PersistentWorker;
-  /** Makes who follows it. */
-  readonly next: () => Promise<PersistentWorker>;
-  /** That the worker was made with. */
-  readonly signal: AbortSignal | undefined;
-}
-
-export interface PoolRunOptions extends RunOptions {
-  readonly retry: boolean;
-  readonly maxCrashes: number;
-  readonly maxTasks: number;
-  /** Makes a worker end that has worked off its share. */
-  retire(worker: PersistentWorker): Promise<void>;
-  /** Resolves when the seat has another worker; undefined when it stays empty. */
-  replace(seat: Seat): Promise<void> | undefined;
-}
-
-/** A target that cannot even be loaded ends one worker after the other: so many of each seat, and nothing in between. */
-const BARREN_DEATHS = 3;
+import { Post, type Seat } from './post.js';
+import type { PoolResult, PoolRunOptions, PoolWorkerEvent } from './run-options.js';
+import { Succession } from './succession.js';
+import { Supply } from './supply.js';
 
 /** Results that wait for a slow reader, for each worker. */
 const UNREAD = 4;
 
-/** A worker's part in the run. */
-interface Post {
-  readonly seat: Seat;
-  readonly worker: PersistentWorker;
-  /** Inputs that it has. */
-  held: number;
-  begun: number;
-  /** It takes no more, and will be dead soon. */
-  isEnding: boolean;
-  isIdle: boolean;
-}
-
 export class PoolRun<V> {
-  readonly #inputs: Inputs;
+  readonly #supply: Supply;
   readonly #options: PoolRunOptions;
-  readonly #width: number;
+  readonly #extra: number;
   readonly #posts = new Set<Post>();
-  readonly #again: Job[] = [];
   readonly #lost: Job[] = [];
   readonly results = new Mailbox<PoolResult<V>>();
-  #held = 0;
-  #fetching = 0;
+  /** Those that workers have. */
+  readonly #held = new Set<Job>();
   #replacing = 0;
-  #barren = 0;
+  #starting = 0;
+  readonly #succession: Succession;
+  #mayGrow = true;
   #isOver = false;
+  /** The reader is slow. */
+  #isThrottled = false;
   #failure: unknown;
-  #waiting: (() => void)[] = [];
+  #sleepers: (() => void)[] = [];
 
   constructor(inputs: Inputs, options: PoolRunOptions) {
-    this.#inputs = inputs;
     this.#options = options;
-    this.#width = 1 + (options.extraPendingInputs ?? 0);
+    this.#extra = options.extraPendingInputs ?? 0;
+    this.#succession = new Succession({
+      retire: (worker) => options.retire(worker),
+      // The next run does it.
+      replace: (seat) => (this.#isOver ? undefined : options.replace(seat)),
+    });
+    this.#supply = new Supply(inputs, this.#posts, {
+      enqueueFn: options.enqueueFn,
+      affinity: options.affinity,
+      changed: () => this.wake(),
+      failed: (error) => this.fail(error),
+      deliver: (job, post) => {
+        const isWanted = !this.#isOver && this.#posts.has(post);
+        if (isWanted) this.#begin(job, post);
+        return isWanted;
+      },
+    });
   }
 
   /** Every input has a result. */
   get isComplete(): boolean {
-    return this.#inputs.isOver && this.#again.length + this.#lost.length === 0;
+    return this.#supply.isEmpty && this.#lost.length === 0;
+  }
+
+  get #unread(): number {
+    return UNREAD * this.#posts.size;
   }
 
   /** Why it could not be worked off. */
@@ -95,18 +68,31 @@ export class PoolRun<V> {
 
   /** That nobody has worked off. */
   get lostInputs(): readonly (readonly unknown[])[] {
-    return [...this.#lost, ...this.#again].map(({ input }) => input);
+    return [...[...this.#lost, ...this.#held].map(({ input }) => input), ...this.#supply.waiting];
   }
 
   /** A worker takes part. */
   join(seat: Seat): void {
-    void this.#serve(seat);
+    const post = new Post(seat);
+    this.#posts.add(post);
+    void this.#serve(post);
+  }
+
+  /** Lets go of a worker that has nothing to do. False when the run needs it. */
+  release(seat: Seat): boolean {
+    const post = [...this.#posts].find((one) => one.seat === seat);
+    if (post === undefined) return true;
+    const others = [...this.#posts].filter((one) => one !== post && one.isUsable);
+    if (post.held > 0 || others.length === 0) return false;
+    post.isLeaving = true;
+    this.wake();
+    return true;
   }
 
   /** Nobody reads any more; what workers have, they finish. */
   stop(): void {
     this.#over();
-    this.#inputs.end();
+    this.#supply.end();
   }
 
   /** It cannot go on. */
@@ -116,16 +102,24 @@ export class PoolRun<V> {
     this.stop();
   }
 
-  /** Something has changed that somebody may wait for. */
-  wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+  /** A result was read: who has waited for that goes on. */
+  taken(): void {
+    if (!this.#isThrottled || this.results.size >= this.#unread) return;
+    this.#isThrottled = false;
+    this.wake();
   }
 
-  async #serve(seat: Seat): Promise<void> {
-    const { worker } = seat;
-    const post: Post = { seat, worker, held: 0, begun: 0, isEnding: false, isIdle: false };
-    this.#posts.add(post);
+  /** Something has changed that somebody may wait for. */
+  wake(): void {
+    for (const resolve of this.#sleepers.splice(0)) resolve();
+  }
+
+  async #serve(post: Post): Promise<void> {
+    const { seat, worker } = post;
+    // Whoever joins in this turn is there before the first takes something.
+    await null;
     const wake = () => this.wake();
+    worker.limit(this.#options.maxMemory, this.#options.maxAge);
     worker.once('exit', wake);
     try {
       await this.#feed(post);
@@ -134,31 +128,32 @@ export class PoolRun<V> {
     }
     worker.off('exit', wake);
     this.#posts.delete(post);
-    if (!this.#isOver) await this.#follow(post);
-    if (this.#posts.size + this.#replacing === 0) this.#over();
+    if (!this.#isOver && !post.isLeaving) await this.#follow(post);
+    else if (post.held === 0) this.#options.atWork(seat, false);
+    if (this.#posts.size + this.#replacing + this.#starting === 0) {
+      const { failure } = this.#succession;
+      if (failure !== undefined && !this.isComplete) this.fail(failure);
+      this.#over();
+    }
     this.wake();
   }
 
   /** Ends with the run, or when the worker has ended and every input that it had is settled. */
   async #feed(post: Post): Promise<void> {
     const { worker } = post;
-    while (!this.#isOver) {
-      if (post.isEnding || !worker.isAlive()) {
+    while (!this.#isOver && !post.isLeaving) {
+      if (!post.isUsable) {
         if (post.held === 0) return;
         await this.#change();
         continue;
       }
-      const job = await this.#next(post);
-      if (job !== undefined) {
-        if (post.isEnding || !worker.isAlive() || this.#isOver) this.#again.unshift(job);
-        else this.#begin(job, post);
-        continue;
-      }
-      if (post.held === 0 && post.begun >= this.#options.maxTasks) return;
-      if (post.held === 0 && !post.isIdle) {
+      if (post.held === 0 && !this.#supply.isEmpty && this.#isSpent(worker)) return;
+      if (this.#refill(post)) continue;
+      if (post.held === 0 && !post.isIdle && !this.#supply.isAsking) {
         post.isIdle = true;
         this.#tell('idle', post);
       }
+      this.#grow();
       if (this.#isFinished()) this.#over();
       else if (this.#isRefused())
         this.fail(new PoolError('enqueueFn keeps an input from every worker, and nothing else runs'));
@@ -166,89 +161,114 @@ export class PoolRun<V> {
     }
   }
 
-  /** An input for this worker, if it has room and there is one. */
-  async #next(post: Post): Promise<Job | undefined> {
-    if (post.held >= this.#width || post.begun >= this.#options.maxTasks) return undefined;
-    if (this.results.size >= UNREAD * this.#posts.size) return undefined;
-    const again = this.#takeAgain(post);
-    if (again !== undefined || this.#inputs.isOver || this.#hasRefused(post)) return again;
-    this.#fetching += 1;
-    let job: Job | undefined;
-    try {
-      job = await this.#inputs.take(post.worker);
-    } finally {
-      this.#fetching -= 1;
+  /** Gives the worker what it has room for, if there is something. */
+  #refill(post: Post): boolean {
+    const chunk = this.#chunkOf(post);
+    const room = this.#roomOf(post, chunk);
+    let count = 0;
+    for (; count < room && post.isUsable && !this.#isOver; count++) {
+      const job = this.#supply.next(post);
+      if (job === undefined) break;
+      if (count === 0) post.given(chunk);
+      this.#begin(job, post);
     }
-    if (job === undefined) this.wake();
-    if (job === undefined || this.#accepts(post, job)) return job;
-    this.#again.push(job);
-    this.wake();
-    return undefined;
+    return count > 0;
   }
 
-  #takeAgain(post: Post): Job | undefined {
-    const index = this.#again.findIndex((job) => this.#mayTake(post, job) && this.#accepts(post, job));
-    return index === -1 ? undefined : this.#again.splice(index, 1)[0];
+  /** Another worker, if inputs wait and everybody is busy. It takes part when it is there: nothing waits for its start. */
+  #grow(): void {
+    if (
+      !this.#mayGrow ||
+      this.#succession.failure !== undefined ||
+      !this.#options.canGrow() ||
+      this.#starting > 0 ||
+      this.#isThrottled ||
+      this.#isOver
+    )
+      return;
+    const isBusy = ({ held, isUsable }: Post): boolean => held > 0 && isUsable;
+    if (![...this.#posts].every(isBusy) || !this.#supply.hasMore()) return;
+    for (const seat of this.#moreSeats()) {
+      this.#starting += 1;
+      void seat.worker.started
+        .catch(() => {})
+        .then(() => {
+          this.#starting -= 1;
+          this.#rejoin(seat);
+        });
+    }
   }
 
-  /** Not where it has cost a worker, while others have not tried. */
-  #mayTake({ seat: { number } }: Post, { costs, refusals }: Job): boolean {
-    if (refusals.has(number)) return false;
-    if (!costs.includes(number)) return true;
-    return [...this.#posts].every(({ seat }) => costs.includes(seat.number) || refusals.has(seat.number));
+  #moreSeats(): readonly Seat[] {
+    try {
+      return this.#options.grow(this.#supply.left);
+    } catch {
+      // The system has no room for another: those that are there go on.
+      this.#mayGrow = false;
+      return [];
+    }
   }
 
-  #accepts({ seat, worker }: Post, job: Job): boolean {
-    if (this.#options.enqueueFn?.(worker, job.input) !== false) return true;
-    job.refusals.add(seat.number);
-    this.wake();
-    return false;
+  #chunkOf(post: Post): number {
+    const { chunkSize = 1 } = this.#options;
+    if (chunkSize !== 'auto') return chunkSize;
+    // So that those who are done first find something to do.
+    const share = Math.ceil(this.#supply.left / (2 * this.#posts.size));
+    return Math.max(1, Math.min(post.fitting, share));
   }
 
-  #hasRefused({ seat }: Post): boolean {
-    return this.#again.some(({ refusals }) => refusals.has(seat.number));
+  #roomOf(post: Post, chunk: number): number {
+    this.#isThrottled ||= this.results.size >= this.#unread;
+    if (this.#isThrottled || post.held > this.#extra + (chunk >> 1)) return 0;
+    return Math.min(chunk + this.#extra - post.held, this.#options.maxTasks - post.worker.use.inputs);
+  }
+
+  /** It has had its share. Nobody is too old for a first input. */
+  #isSpent({ use: { inputs, age } }: PersistentWorker): boolean {
+    const { maxTasks, maxAge = Number.POSITIVE_INFINITY } = this.#options;
+    return inputs >= maxTasks || (inputs > 0 && age >= maxAge);
   }
 
   #begin(job: Job, post: Post): void {
+    if (post.held === 0) this.#options.atWork(post.seat, true);
     post.held += 1;
-    post.begun += 1;
     post.isIdle = false;
-    this.#held += 1;
-    const call = post.worker.call(...job.input) as Promise<V>;
-    void call.then(
-      (value) => this.#onValue(job, post, value),
-      (error: unknown) => this.#onError(job, post, error),
-    );
+    this.#held.add(job);
+    let refusal: unknown;
+    try {
+      post.worker.submit(job.input, (outcome, micros) => this.#onOutcome(job, post, outcome as Outcome<V>, micros));
+    } catch (error) {
+      refusal = error;
+    }
     this.#tell('enqueued', post);
+    if (refusal !== undefined) this.#onOutcome(job, post, { error: refusal }, 0);
   }
 
-  #onValue({ index, input }: Job, post: Post, value: V): void {
-    this.#barren = 0;
-    this.results.put({ index, input, value });
-    this.#tell('finished', post, value);
-    this.#settled(post);
-  }
-
-  #onError(job: Job, post: Post, error: unknown): void {
+  #onOutcome(job: Job, post: Post, outcome: Outcome<V>, micros: number): void {
     const { index, input } = job;
+    const error = 'error' in outcome ? outcome.error : undefined;
     if (error instanceof WorkerClosedError) {
       // It ends, and had not begun with this.
       post.isEnding = true;
-      this.#again.unshift(job);
+      this.#supply.giveBack(job);
     } else if (error instanceof WorkerLostError || error instanceof WorkerTerminatedError) {
       post.isEnding = true;
+      post.hasCost = true;
       this.#onLost(job, post.seat, error);
     } else {
-      this.#barren = 0;
-      this.results.put({ index, input, error });
+      this.#succession.succeeded(post.seat);
+      if (micros > 0) post.measured(micros);
+      this.results.put({ index, input, ...outcome });
+      if ('value' in outcome) this.#tell('finished', post, outcome.value);
     }
-    this.#settled(post);
+    this.#settled(job, post);
   }
 
-  #settled(post: Post): void {
+  #settled(job: Job, post: Post): void {
     post.held -= 1;
-    this.#held -= 1;
-    for (const { refusals } of this.#again) refusals.clear();
+    this.#held.delete(job);
+    if (post.held === 0) this.#options.atWork(post.seat, false);
+    this.#supply.forgetRefusals();
     this.wake();
   }
 
@@ -258,7 +278,7 @@ export class PoolRun<V> {
     if (costs.length >= this.#options.maxCrashes) {
       this.results.put({ index, input, error: new PoisonedInputError(input, costs.length, { cause }) });
     } else if (this.#options.retry) {
-      this.#again.push(job);
+      this.#supply.giveBack(job);
     } else {
       this.#lost.push(job);
     }
@@ -266,34 +286,22 @@ export class PoolRun<V> {
 
   /** The worker has ended, or is about to; another takes its seat. The run is not over before. */
   async #follow(post: Post): Promise<void> {
-    const { seat, worker } = post;
+    const { seat } = post;
     this.#replacing += 1;
+    // It is not without work meanwhile: nobody is to take the seat away.
+    this.#options.atWork(seat, true);
+    let isTaken = false;
     try {
-      if (post.isEnding || !worker.isAlive()) {
-        // Whoever closed it may start it again.
-        await worker.ended();
-        if (worker.isAlive()) {
-          this.#rejoin(seat);
-          return;
-        }
+      isTaken = await this.#succession.follow(post, () => {
         this.#tell('died', post);
-        this.#barren += 1;
-      } else {
-        await this.#options.retire(worker);
-      }
-      if (this.#barren > BARREN_DEATHS * (this.#posts.size + 1)) {
-        const cause = worker.error;
-        this.fail(new PoolError('the workers of the pool end as fast as they are started', { cause }));
-      }
-      if (this.#isOver) return;
-      const replaced = this.#options.replace(seat);
-      await replaced;
-      if (replaced !== undefined) this.#rejoin(seat);
+        return !this.#isOver;
+      });
     } catch (error) {
       this.fail(error);
-    } finally {
-      this.#replacing -= 1;
     }
+    this.#replacing -= 1;
+    this.#options.atWork(seat, false);
+    if (isTaken) this.#rejoin(seat);
   }
 
   #rejoin(seat: Seat): void {
@@ -309,18 +317,19 @@ export class PoolRun<V> {
   }
 
   #isFinished(): boolean {
-    return this.#inputs.isOver && this.#held + this.#fetching + this.#again.length === 0;
+    return this.#held.size === 0 && this.#supply.isEmpty;
   }
 
   /** Nothing will happen any more, and something is left. */
   #isRefused(): boolean {
-    if (this.#held + this.#fetching + this.#replacing > 0 || this.results.size > 0) return false;
-    return this.#again.some((job) => [...this.#posts].every((post) => !this.#mayTake(post, job)));
+    if (this.#held.size + this.#replacing + this.#starting > 0 || this.#supply.isAsking || this.results.size > 0)
+      return false;
+    return this.#supply.isStuck;
   }
 
   #change(): Promise<void> {
     return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+      this.#sleepers.push(resolve);
     });
   }
 

@@ -1,53 +1,24 @@
 // A function over many inputs, on workers of any kind.
 
 import { InvalidArgumentError, PoolError, PoolStateError } from '../errors.js';
-import { checkKnown, delay, integer, oneOf, ownOptions } from '../own-options.js';
+import { delay, ownOptions } from '../own-options.js';
 import { PersistentWorker, type PersistentWorkerOptions } from '../worker/persistent-worker.js';
 import type { WorkerTarget } from '../worker/target.js';
-import { WorkerType } from '../worker/worker-options.js';
+import type { WorkerType } from '../worker/worker-options.js';
 import { Inputs, type Source } from './job.js';
-import { type PoolResult, PoolRun, type RunOptions, type Seat } from './pool-run.js';
-
-/** Options of a Pool. */
-export interface PoolOptions {
-  /** Before the items of each input are laid over them, see PersistentWorker. */
-  readonly args?: readonly unknown[];
-  readonly kwargs?: Readonly<Record<string, unknown>>;
-  /** Inputs that a worker has died of, or with, are given to another; true unless given. */
-  readonly retry?: boolean;
-  /** Workers that an input may cost before it is given up; 3 unless given. */
-  readonly maxCrashes?: number;
-  /** Milliseconds that workers are given to end; 5 000 unless given. */
-  readonly closeTimeout?: number;
-  /** Inputs after which a worker is followed by another; no limit unless given. */
-  readonly maxTasks?: number;
-  /** A worker that dies is followed by another; true unless given. */
-  readonly replaceDead?: boolean;
-  readonly name?: string;
-  /** A function as the target is sent as text, see WorkerOptions. */
-  readonly allowInline?: boolean;
-}
-
-/** Of a worker of a pool; all else is the pool's. */
-export type PoolWorkerOptions = Omit<
-  PersistentWorkerOptions,
-  'target' | 'args' | 'kwargs' | 'run' | 'onError' | 'allowInline'
->;
-
-type PersistentWorkerClass = new (options: PersistentWorkerOptions) => PersistentWorker;
-
-const KNOWN = [
-  'args',
-  'kwargs',
-  'retry',
-  'maxCrashes',
-  'closeTimeout',
-  'replaceDead',
-  'maxTasks',
-  'name',
-  'allowInline',
-];
-const KNOWN_OF_RUN = ['extraPendingInputs', 'workerCallback', 'enqueueFn'];
+import { OwnWorkers } from './own-workers.js';
+import {
+  checkPoolOptions,
+  checkRunOptions,
+  checkWorker,
+  ownWorkersOf,
+  type PersistentWorkerClass,
+  type PoolOptions,
+  type PoolWorkerOptions,
+} from './pool-options.js';
+import { PoolRun } from './pool-run.js';
+import type { Seat } from './post.js';
+import type { PoolResult, RunOptions } from './run-options.js';
 
 let made = 0;
 
@@ -66,6 +37,9 @@ export class Pool implements AsyncDisposable {
   readonly #options: PoolOptions;
   readonly #closeTimeout: number;
   readonly #seats: Seat[] = [];
+  readonly #own: OwnWorkers | undefined;
+  /** Ends of workers that the pool has no more need of. */
+  readonly #leaving = new Set<Promise<void>>();
   #count = 0;
   #run: PoolRun<unknown> | undefined;
   #isClosed = false;
@@ -73,18 +47,27 @@ export class Pool implements AsyncDisposable {
 
   /** @throws InvalidArgumentError, OutOfRangeError for bad options. */
   constructor(target: WorkerTarget, given: PoolOptions = {}) {
-    const options = ownOptions(given, 'the options of a pool');
-    checkKnown(options, KNOWN, 'a pool');
+    const options = checkPoolOptions(given);
     if (!['function', 'string', 'object'].includes(typeof target) || target === null) {
       throw new InvalidArgumentError('a pool is made for a target: a module and an export, or a function');
     }
-    this.#closeTimeout = delay('closeTimeout', options.closeTimeout ?? 5_000);
-    integer('maxCrashes', options.maxCrashes ?? 1, 1, 1_000);
-    integer('maxTasks', options.maxTasks ?? 1, 1, Number.MAX_SAFE_INTEGER);
+    this.#closeTimeout = options.closeTimeout ?? 5_000;
     made += 1;
     this.name = options.name ?? `pool ${made}`;
     this.#target = target;
     this.#options = options;
+    const own = ownWorkersOf(options);
+    if (own === undefined) return;
+    try {
+      this.#own = new OwnWorkers({
+        ...own,
+        make: () => this.#make(own.type, own.workerOptions),
+        dismiss: (seat) => this.#dismiss(seat),
+      });
+    } catch (error) {
+      for (const worker of this.workers) void worker.terminate();
+      throw error;
+    }
   }
 
   /** Those that are alive, and the dead that nobody has followed. */
@@ -100,21 +83,10 @@ export class Pool implements AsyncDisposable {
    */
   addWorker(type: WorkerType | PersistentWorkerClass, options: PoolWorkerOptions = {}): PersistentWorker {
     this.#assertOpen();
-    if (typeof type === 'string') oneOf('the type of a worker', type, Object.values(WorkerType));
-    const { args, kwargs, allowInline } = this.#options;
-    const number = this.#count;
-    const all: PersistentWorkerOptions = {
-      name: `${this.name} worker ${number}`,
-      userId: number,
-      ...ownOptions(options, 'the options of a worker'),
-      target: this.#target,
-      onError: 'report',
-      ...(args !== undefined && { args }),
-      ...(kwargs !== undefined && { kwargs }),
-      ...(allowInline !== undefined && { allowInline }),
-    };
-    const make = () => (typeof type === 'string' ? PersistentWorker.create(type, all) : new type(all));
-    return this.#seat(make(), async () => make(), all.signal);
+    checkWorker(type, options);
+    const seat = this.#make(type, options);
+    this.#run?.join(seat);
+    return seat.worker;
   }
 
   /** Takes a worker that was made elsewhere; it is closed with the pool. */
@@ -122,7 +94,9 @@ export class Pool implements AsyncDisposable {
     this.#assertOpen();
     if (!(worker instanceof PersistentWorker)) throw new InvalidArgumentError('a pool takes persistent workers');
     if (this.workers.includes(worker)) throw new InvalidArgumentError(`${worker.name} is in the pool already`);
-    return this.#seat(worker, () => worker.restart());
+    const seat = this.#seat(worker, () => worker.restart());
+    this.#run?.join(seat);
+    return worker;
   }
 
   /**
@@ -162,28 +136,32 @@ export class Pool implements AsyncDisposable {
    */
   async *stream<V = unknown>(sources: readonly Source[], given: RunOptions = {}): AsyncGenerator<PoolResult<V>> {
     this.#assertIdle();
-    const options = ownOptions(given, 'the options of a run');
-    checkKnown(options, KNOWN_OF_RUN, 'a run');
-    integer('extraPendingInputs', options.extraPendingInputs ?? 0, 0, 1_000_000);
+    const options = checkRunOptions(given);
     const inputs = new Inputs(sources);
-    const { retry = true, maxCrashes = 3, replaceDead = true, maxTasks = Number.MAX_SAFE_INTEGER } = this.#options;
+    const { retry = true, maxCrashes = 3, maxTasks = Number.MAX_SAFE_INTEGER, maxMemory, maxAge } = this.#options;
     const run = new PoolRun<V>(inputs, {
       ...options,
       retry,
       maxCrashes,
       maxTasks,
-      retire: (worker) => this.#end(worker),
-      replace: (seat) => (replaceDead && this.#mayFollow(seat) ? this.#replace(seat) : undefined),
+      maxMemory,
+      maxAge,
+      retire: (worker) => this.#retire(worker),
+      replace: (seat) => (this.#mayFollow(seat) ? this.#replace(seat) : undefined),
+      canGrow: () => !this.#isClosed && this.#own?.canGrow === true,
+      grow: (waiting) => this.#own?.grow(waiting) ?? [],
+      atWork: (seat, isAtWork) => this.#own?.atWork(seat, isAtWork),
     });
     this.#run = run as PoolRun<unknown>;
     try {
       const dead = this.#seats.filter((seat) => !seat.worker.isAlive() && this.#mayFollow(seat));
-      if (replaceDead) await Promise.all(dead.map((seat) => this.#replace(seat)));
+      await Promise.all(dead.map((seat) => this.#replace(seat)));
       const alive = this.#seats.filter(({ worker }) => worker.isAlive());
+      if (alive.length === 0) alive.push(...(this.#own?.grow(1) ?? []));
       if (alive.length === 0) throw new PoolError('the pool has no worker that is alive: addWorker first');
       for (const seat of alive) run.join(seat);
       for (let next = await run.results.take(); !next.done; next = await run.results.take()) {
-        run.wake();
+        run.taken();
         yield next.value;
       }
     } finally {
@@ -228,10 +206,13 @@ export class Pool implements AsyncDisposable {
   async restartWorkers(): Promise<void> {
     this.#assertIdle();
     this.#isRestarting = true;
+    const seats = [...this.#seats];
+    for (const seat of seats) this.#own?.atWork(seat, true);
     try {
       await Promise.all(this.workers.map((worker) => worker.restart({ wait: this.#closeTimeout })));
     } finally {
       this.#isRestarting = false;
+      for (const seat of seats) this.#own?.atWork(seat, false);
     }
   }
 
@@ -244,15 +225,15 @@ export class Pool implements AsyncDisposable {
   async close(timeout = this.#closeTimeout): Promise<void> {
     delay('timeout', timeout);
     this.#assertNotRunning();
-    this.#isClosed = true;
-    await Promise.all(this.workers.map((worker) => this.#end(worker, timeout)));
+    this.#shut();
+    await Promise.all([...this.workers.map((worker) => this.#end(worker, timeout)), ...this.#leaving]);
   }
 
   /** Terminates the workers; a run fails with a PoolError. */
   async terminate(timeout = 1_000): Promise<void> {
     delay('timeout', timeout);
-    this.#isClosed = true;
-    await Promise.all(this.workers.map((worker) => worker.terminate({ timeout })));
+    this.#shut();
+    await Promise.all([...this.workers.map((worker) => worker.terminate({ timeout })), ...this.#leaving]);
     this.#run?.fail(new PoolError('the pool was terminated'));
   }
 
@@ -261,17 +242,52 @@ export class Pool implements AsyncDisposable {
     return this.#run === undefined ? this.close() : this.terminate();
   }
 
-  #seat(worker: PersistentWorker, next: Seat['next'], signal?: AbortSignal): PersistentWorker {
+  #shut(): void {
+    this.#isClosed = true;
+    this.#own?.end();
+  }
+
+  #make(type: WorkerType | PersistentWorkerClass, options: PoolWorkerOptions): Seat {
+    const { args, kwargs, allowInline } = this.#options;
+    const all: PersistentWorkerOptions = {
+      name: `${this.name} worker ${this.#count}`,
+      userId: this.#count,
+      ...ownOptions(options, 'the options of a worker'),
+      target: this.#target,
+      onError: 'report',
+      ...(args !== undefined && { args }),
+      ...(kwargs !== undefined && { kwargs }),
+      ...(allowInline !== undefined && { allowInline }),
+    };
+    const make = () => (typeof type === 'string' ? PersistentWorker.create(type, all) : new type(all));
+    return this.#seat(make(), async () => make(), all.signal);
+  }
+
+  #seat(worker: PersistentWorker, next: Seat['next'], signal?: AbortSignal): Seat {
     const seat: Seat = { number: this.#count, worker, next, signal };
     this.#count += 1;
     this.#seats.push(seat);
-    this.#run?.join(seat);
-    return worker;
+    return seat;
+  }
+
+  /** It has had nothing to do for long. */
+  #dismiss(seat: Seat): boolean {
+    if (this.#run?.release(seat) === false) return false;
+    this.#seats.splice(this.#seats.indexOf(seat), 1);
+    const end = this.#end(seat.worker).finally(() => this.#leaving.delete(end));
+    this.#leaving.add(end);
+    return true;
   }
 
   /** Nobody follows a worker that its own signal has ended. */
-  #mayFollow(seat: Seat): boolean {
-    return !this.#isClosed && seat.signal?.aborted !== true;
+  #mayFollow({ worker, signal }: Seat): boolean {
+    const { replaceDead = true } = this.#options;
+    return !this.#isClosed && signal?.aborted !== true && (replaceDead || worker.hasRetired);
+  }
+
+  #retire(worker: PersistentWorker): Promise<void> {
+    worker.retire();
+    return this.#end(worker);
   }
 
   async #end(worker: PersistentWorker, timeout = this.#closeTimeout): Promise<void> {

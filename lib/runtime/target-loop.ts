@@ -2,6 +2,7 @@
 
 import { hostname } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
+import { getHeapStatistics } from 'node:v8';
 import { describe } from '../describe.js';
 import { InvalidArgumentError, ResultCloneError, WorkerTerminatedError } from '../errors.js';
 import { runInContext } from '../task/context.js';
@@ -46,8 +47,17 @@ export interface StartedMessage {
 
 export type InputMessage = readonly [sequence: number, args: readonly unknown[]];
 
-/** `value` or, encoded, `error`. */
-export type DoneMessage = readonly [sequence: number, value: unknown, error?: Uint8Array];
+/** Bytes (resident ones of a process, those on the heap of a thread) and milliseconds of life; 0 for no limit. */
+export type LimitsMessage = readonly [memory: number, age: number];
+
+/** `value` or, encoded, `error`; how long it took; and whether the worker ends behind it, being over a limit. */
+export type DoneMessage = readonly [
+  sequence: number,
+  micros: number,
+  isLast: boolean,
+  value: unknown,
+  error?: Uint8Array,
+];
 
 /** What the worker says last. */
 export interface EndMessage {
@@ -88,6 +98,7 @@ export class TargetLoop {
   #isStopped = false;
   #isClosed = false;
   #room = FIRST_ROOM;
+  #limits: LimitsMessage = [0, 0];
   #wake: () => void = () => {};
   #start: (message: StartMessage) => void = () => {};
   #fail: (error: unknown) => void = () => {};
@@ -131,6 +142,9 @@ export class TargetLoop {
         break;
       case SAY.INPUT:
         this.#inputs.push(value as InputMessage);
+        break;
+      case SAY.LIMITS:
+        this.#limits = value as LimitsMessage;
         break;
       case SAY.CLOSE:
         this.#isClosed = true;
@@ -213,22 +227,45 @@ export class TargetLoop {
     let count = 0;
     for (;;) {
       while (this.#inputs.length === 0 && !this.#isClosed && !this.#isStopped) await this.#change();
-      if (this.#isStopped) return { error: new WorkerTerminatedError() };
+      // While inputs follow each other no message may be let in; the flag is seen all the same.
+      if (this.#isStopped || Atomics.load(this.#flag, 0) !== 0) return { error: new WorkerTerminatedError() };
       const input = this.#inputs.shift();
       if (input === undefined) return { result: count };
       const [sequence, args] = input;
+      const begun = performance.now();
+      const micros = (): number => Math.ceil((performance.now() - begun) * 1_000);
       let error: unknown;
+      let isLast = false;
       try {
         const value = await call(sequence, args);
         count += 1;
-        if (this.#send(SAY.DONE, [sequence, value] satisfies DoneMessage)) continue;
+        const took = micros();
+        isLast = this.#isSpent();
+        // At once: it must not be lost with the worker if the next input costs that its life.
+        if (this.#send(SAY.DONE, [sequence, took, isLast, value] satisfies DoneMessage)) {
+          if (isLast) return { result: count };
+          continue;
+        }
         error = new ResultCloneError(`the result of an input cannot be sent: ${this.#refusal}`);
       } catch (thrown) {
         error = thrown;
+        isLast = this.#isSpent();
       }
       if (diesOnError || this.#isStopped) return { error, sequence };
-      this.#line.send(SAY.DONE, [sequence, undefined, this.#line.encodeError(error)] satisfies DoneMessage);
+      const bytes = this.#line.encodeError(error);
+      this.#line.send(SAY.DONE, [sequence, micros(), isLast, undefined, bytes] satisfies DoneMessage);
+      if (isLast) return { result: count };
     }
+  }
+
+  /** Over a limit. */
+  #isSpent(): boolean {
+    const [memory, age] = this.#limits;
+    // Counted from the beginning of this process or thread.
+    if (age > 0 && performance.now() >= age) return true;
+    if (memory === 0) return false;
+    const used = this.#tid === 0 ? process.memoryUsage.rss() : getHeapStatistics().used_heap_size;
+    return used > memory;
   }
 
   /** The values of a generator leave one by one, as many as the owner has room for; its result is what it returned. */

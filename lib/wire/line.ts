@@ -8,6 +8,7 @@ import { decodeForeign, encodeForeign } from './foreign.js';
 import { checkFrameSize, DEFAULT_MAX_FRAME_BYTES, encodeFrame, FrameDecoder } from './frame.js';
 import { decodePayload, encodePayload } from './payload.js';
 import { decodePlainError, encodePlainError } from './plain-error.js';
+import { LONG_BYTES, Turn } from './turn.js';
 
 /** What a worker and its owner say to each other; one value goes with each. */
 export const SAY = {
@@ -23,6 +24,8 @@ export const SAY = {
   STARTED: 0x68,
   /** Owner to worker: an input of a persistent one. */
   INPUT: 0x69,
+  /** Owner to worker: what a persistent one may use before it ends by itself, behind an input. */
+  LIMITS: 0x6d,
   /** Owner to worker: no more inputs. */
   CLOSE: 0x63,
   /** Owner to worker: stop what runs. */
@@ -45,6 +48,8 @@ export const SAY = {
   EXIT: 0x71,
   /** The server to a client that it does not read from for a while; it means nothing. */
   PING: 0x70,
+  /** Between threads: messages as frames, of which a stream needs no notice. */
+  FRAMES: 0x66,
 } as const;
 
 /** A host that has lost its power closes nothing: the kernel asks after so long a silence, and gives up 10 s later. */
@@ -69,6 +74,8 @@ export interface Line {
    * @throws DataCloneError (ERR_BOSUN_DATA_CLONE), FrameTooLargeError
    */
   send(type: number, value?: unknown, transfer?: readonly TransferListItem[]): void;
+  /** The same at the end of this turn, in one piece with all that is sent so; for many short messages. */
+  sendSoon(type: number, value: unknown): void;
   /** What was thrown, for a message. */
   encodeError(error: unknown): Uint8Array;
   decodeError(bytes: Uint8Array): unknown;
@@ -117,6 +124,9 @@ export class StreamLine implements Line {
   readonly #decoder: FrameDecoder;
   readonly #maxFrameBytes: number;
   #drained: Promise<void> | undefined;
+  readonly #turn = new Turn((frames) => {
+    if (this.#isOpen) this.#stream.write(frames);
+  });
   onMessage: (type: number, value: unknown) => void = () => {};
   onEnd: (error?: Error) => void = () => {};
   /** Sees every message first; true when it was meant for it. */
@@ -150,15 +160,29 @@ export class StreamLine implements Line {
   }
 
   send(type: number, value?: unknown): void {
-    if (this.#stream.destroyed || this.#stream.writableEnded) return;
-    const payload = value === undefined ? undefined : this.#codec.encode(value);
-    checkFrameSize('the message', payload?.byteLength ?? 0, this.#maxFrameBytes);
-    this.#stream.write(encodeFrame(type, payload));
+    if (!this.#isOpen) return;
+    const frame = this.#frameOf(type, value);
+    this.#turn.flush();
+    this.#stream.write(frame);
+  }
+
+  sendSoon(type: number, value: unknown): void {
+    if (this.#isOpen) this.#turn.add(this.#frameOf(type, value));
   }
 
   /** A message of another line, as it came. False when it is to wait for `drained`. */
   sendEncoded(type: number, payload: Uint8Array): boolean {
-    return this.#stream.destroyed || this.#stream.writableEnded || this.#stream.write(encodeFrame(type, payload));
+    return !this.#isOpen || this.#stream.write(encodeFrame(type, payload));
+  }
+
+  get #isOpen(): boolean {
+    return !this.#stream.destroyed && !this.#stream.writableEnded;
+  }
+
+  #frameOf(type: number, value: unknown): Uint8Array {
+    const payload = value === undefined ? undefined : this.#codec.encode(value);
+    checkFrameSize('the message', payload?.byteLength ?? 0, this.#maxFrameBytes);
+    return encodeFrame(type, payload);
   }
 
   encodeError(error: unknown): Uint8Array {
@@ -188,6 +212,7 @@ export class StreamLine implements Line {
 
   /** Lets what was sent arrive, then hangs up. */
   end(): Promise<void> {
+    this.#turn.flush();
     return new Promise((resolve) => {
       if (this.#stream.destroyed) resolve();
       else {
@@ -208,20 +233,27 @@ type Post = readonly [type: number, bytes: Uint8Array | undefined, value?: unkno
 /** Between a thread and its owner. */
 export class PortLine implements Line {
   readonly #port: MessagePort | Thread;
+  readonly #decoder = new FrameDecoder();
+  readonly #turn = new Turn((frames) => this.#port.postMessage([SAY.FRAMES, frames], [frames.buffer as ArrayBuffer]));
   onMessage: (type: number, value: unknown) => void = () => {};
   onEnd: (error?: Error) => void = () => {};
 
   constructor(port: MessagePort | Thread) {
     this.#port = port;
-    port.on('message', ([type, bytes, value]: Post) =>
-      this.onMessage(type, bytes === undefined ? value : decodePayload(bytes, 0, bytes.byteLength, true)),
-    );
+    port.on('message', (post: Post) => this.#read(post));
     // A port is closed; a thread exits.
     port.once('close', () => this.onEnd());
     port.once('exit', () => this.onEnd());
   }
 
+  #read([type, bytes, value]: Post): void {
+    if (bytes === undefined) this.onMessage(type, value);
+    else if (type !== SAY.FRAMES) this.onMessage(type, decodePayload(bytes, 0, bytes.byteLength, true));
+    else for (const frame of this.#decoder.push(bytes)) this.onMessage(frame.type, decodePayload(frame.payload));
+  }
+
   send(type: number, value?: unknown, transfer: readonly TransferListItem[] = []): void {
+    this.#turn.flush();
     if (transfer.length > 0 || value === undefined) {
       this.#port.postMessage([type, undefined, value] satisfies Post, transfer);
       return;
@@ -234,6 +266,20 @@ export class PortLine implements Line {
       if (!(error instanceof DataCloneError)) throw error;
       this.#sendClone(type, value, error);
     }
+  }
+
+  sendSoon(type: number, value: unknown): void {
+    try {
+      const payload = encodePayload(value);
+      // Who owns the bytes of long Buffers need not copy them.
+      if (payload.byteLength < LONG_BYTES) {
+        this.#turn.add(encodeFrame(type, payload));
+        return;
+      }
+    } catch {
+      // Sent otherwise, or refused, below.
+    }
+    this.send(type, value);
   }
 
   /** Shared memory can only be sent so. */

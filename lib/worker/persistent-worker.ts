@@ -4,7 +4,7 @@ import { TimeoutError, WorkerClosedError, WorkerTerminatedError } from '../error
 import { Mailbox } from '../mailbox.js';
 import { delay, integer, oneOf, ownOptions } from '../own-options.js';
 import { type Defaults, overlay } from '../runtime/overlay.js';
-import type { DoneMessage, InputMessage } from '../runtime/target-loop.js';
+import type { DoneMessage, InputMessage, LimitsMessage } from '../runtime/target-loop.js';
 import { SAY } from '../wire/line.js';
 import { type TerminateOptions, Worker } from './worker.js';
 import { isToRun, WORKER_OPTIONS, type WorkerOptions, WorkerType } from './worker-options.js';
@@ -22,13 +22,16 @@ export interface RestartOptions extends TerminateOptions {
 }
 
 /** What became of an input. */
-type Outcome<V> = { readonly value: V } | { readonly error: unknown };
+export type Outcome<V> = { readonly value: V } | { readonly error: unknown };
+
+/** Is told of an input that is settled, and how many microseconds that took the worker; 0 when it did not say. */
+export type Settle<V> = (outcome: Outcome<V>, micros: number) => void;
 
 /** An input without a result. */
 interface Pending<V> {
   readonly args: readonly unknown[];
   /** Of a `call`; the results of others are for `nextResult` and `results`. */
-  readonly settle: ((outcome: Outcome<V>) => void) | undefined;
+  readonly settle: Settle<V> | undefined;
 }
 
 const KNOWN = [...WORKER_OPTIONS, 'onError'];
@@ -70,6 +73,10 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
   #restarting: Promise<this> | undefined;
   #staysDead = false;
   #sequence = 0;
+  /** The last input before it was started. */
+  #firstSequence = 0;
+  #begun = performance.now();
+  #isRetiring = false;
 
   /** @internal */
   constructor(workerType: WorkerType, given: PersistentWorkerOptions) {
@@ -95,15 +102,24 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
    * @throws WorkerClosedError (ERR_BOSUN_WORKER_CLOSED), DataCloneError; nothing was sent then.
    */
   async enqueue(...args: unknown[]): Promise<void> {
-    this.#send(args, undefined);
+    this.#assertOpen();
+    this.send(SAY.INPUT, this.#input(args));
+    this.#remember(args, undefined);
     await this.drained();
   }
 
   /** An input, and its own result, which `nextResult` and `results` do not see. Rejects with what the target threw. */
   call(...args: unknown[]): Promise<V> {
     return new Promise((resolve, reject) => {
-      this.#send(args, (outcome) => ('error' in outcome ? reject(outcome.error as Error) : resolve(outcome.value)));
+      this.submit(args, (outcome) => ('error' in outcome ? reject(outcome.error as Error) : resolve(outcome.value)));
     });
+  }
+
+  /** @internal As `call`, for who has many. @throws WorkerClosedError, DataCloneError */
+  submit(args: readonly unknown[], settle: Settle<V>): void {
+    this.#assertOpen();
+    this.sendSoon(SAY.INPUT, this.#input(args));
+    this.#remember(args, settle);
   }
 
   /**
@@ -162,6 +178,33 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     return super.terminate(options);
   }
 
+  /** @internal Behind the input with which it goes over one of these, it ends by itself: `hasRetired`. */
+  limit(memory: number | undefined, age: number | undefined): void {
+    if (memory === undefined && age === undefined) return;
+    this.send(SAY.LIMITS, [memory ?? 0, age ?? 0] satisfies LimitsMessage);
+  }
+
+  /** @internal It has had its share: it ends behind the inputs that it has. */
+  retire(): void {
+    this.#isRetiring = true;
+    this.close();
+  }
+
+  /** @internal It has had its share, and has ended for that, or is about to. */
+  get hasRetired(): boolean {
+    return this.#isRetiring;
+  }
+
+  /** @internal */
+  get takesInputs(): boolean {
+    return this.isAlive() && !this.isClosed && !this.#isRetiring;
+  }
+
+  /** @internal Since it was started: inputs, and milliseconds. */
+  get use(): { readonly inputs: number; readonly age: number } {
+    return { inputs: this.#sequence - this.#firstSequence, age: performance.now() - this.#begun };
+  }
+
   /** @internal Resolves when it is dead, or has been started again. */
   async ended(): Promise<void> {
     await this.whenOver;
@@ -176,6 +219,9 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     if (this.#staysDead) throw new WorkerClosedError(`${this.name} was terminated while it was to be restarted`);
     this.#pending.clear();
     this.#results.reopen();
+    this.#firstSequence = this.#sequence;
+    this.#begun = performance.now();
+    this.#isRetiring = false;
     this.begin(this.userState);
     return this.started;
   }
@@ -193,7 +239,7 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     // It worked on the first of them, as a rule; the others it had not begun.
     let error = this.#firstError() ?? this.#notBegun();
     for (const { settle } of this.#pending.values()) {
-      settle?.({ error });
+      settle?.({ error }, 0);
       error = this.#notBegun();
     }
     this.#results.end();
@@ -208,21 +254,29 @@ export abstract class PersistentWorker<V = unknown> extends Base<number> {
     return new WorkerClosedError(`${this.name} ended before it began with this input`, { cause: this.error });
   }
 
-  #send(args: readonly unknown[], settle: Pending<V>['settle']): void {
-    if (!this.isAlive() || this.isClosed) throw new WorkerClosedError(`${this.name} takes no more inputs`);
-    const sequence = this.#sequence + 1;
-    this.send(SAY.INPUT, [sequence, overlay(args, this.#defaults)] satisfies InputMessage);
-    this.#sequence = sequence;
-    this.#pending.set(sequence, { args, settle });
+  #assertOpen(): void {
+    if (!this.takesInputs) throw new WorkerClosedError(`${this.name} takes no more inputs`);
   }
 
-  #onDone([sequence, value, error]: DoneMessage): void {
+  #input(args: readonly unknown[]): InputMessage {
+    return [this.#sequence + 1, overlay(args, this.#defaults)];
+  }
+
+  /** What could not be sent has no place among them. */
+  #remember(args: readonly unknown[], settle: Pending<V>['settle']): void {
+    this.#sequence += 1;
+    this.#pending.set(this.#sequence, { args, settle });
+  }
+
+  #onDone([sequence, micros, isLast, value, error]: DoneMessage): void {
+    this.#isRetiring ||= isLast === true;
     const pending = this.#pending.get(sequence);
     if (pending === undefined) return;
     this.#pending.delete(sequence);
     const outcome: Outcome<V> = error === undefined ? { value: value as V } : { error: this.decodeError(error) };
     if (pending.settle === undefined) this.#results.put(outcome);
-    else pending.settle(outcome);
+    // A server may say anything.
+    else pending.settle(outcome, Number.isFinite(micros) ? micros : 0);
   }
 }
 

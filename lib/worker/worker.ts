@@ -334,6 +334,11 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
     if (!this.#isOver) this.#place?.line.send(type, value);
   }
 
+  /** The same for one of many short messages, see Line. @throws DataCloneError */
+  protected sendSoon(type: number, value: unknown): void {
+    if (!this.#isOver) this.#place?.line.sendSoon(type, value);
+  }
+
   /** Resolves when the worker has taken most of what was sent. */
   protected async drained(): Promise<void> {
     await this.#place?.line.drained();
