@@ -1,8 +1,8 @@
 // bosun serve
 
-import { readFile } from 'node:fs/promises';
 import { type RemoteServerOptions, runServer } from '../remote/remote-server.js';
 import { EXIT, type ExitCode, UsageError } from './exit-code.js';
+import { textOf } from './read-text.js';
 
 export interface ServeOptions {
   readonly addr?: string;
@@ -57,12 +57,4 @@ async function readTls({ tlsKey, tlsCert, tlsCa }: Partial<ServeOptions>): Promi
     ...(tlsCa !== undefined && { ca: await textOf(tlsCa), requestCert: true, rejectUnauthorized: true }),
   };
   return { tls };
-}
-
-async function textOf(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new UsageError(`${path} cannot be read: ${(cause as Error).message}`, { cause });
-  }
 }

@@ -32,6 +32,8 @@ export interface LostTask {
 export interface Runner {
   readonly worker: number;
   readonly pid: number | undefined;
+  /** Where it runs, when that is another host. */
+  readonly host?: string | undefined;
   /** What it takes with it when it goes, to be settled when it is known how it went. */
   readonly lost: LostTask[];
 }
@@ -52,7 +54,9 @@ export function failureOf(record: DispatchRecord, name: string | undefined, pid:
       });
     }
     default: {
-      const { name: taskName, error: cause } = carriedFailure(record);
+      const { name: carried, error: cause } = carriedFailure(record);
+      // Who could not read the task does not know what it is called.
+      const taskName = carried || name;
       const message = `${title(taskId, taskName)} failed in ${where(worker, pid)}: ${describe(cause)}`;
       return new WorkerException(message, { cause, taskName, taskId, pid, attempts });
     }
@@ -67,12 +71,16 @@ export function deadlineMissed(id: number, name: string | undefined): DeadlineEr
 /** The error of a task whose worker died while it ran; `exits` are all of those when there were too many. */
 export function lossOf(
   { id, name, attempt, finished }: LostTask,
-  { worker, pid }: Runner,
+  { worker, pid, host }: Runner,
   loss: LossDetails,
   exits?: readonly ExitDetails[],
 ): WorkerLostError {
   const who =
-    loss.exitCode === null && loss.exitSignal === null ? `peer ${worker} went away` : endOf(worker, pid, loss);
+    loss.exitCode !== null || loss.exitSignal !== null
+      ? endOf(worker, pid, loss)
+      : host === undefined
+        ? `peer ${worker} went away`
+        : `worker ${worker} on ${host} was lost${loss.reason === undefined ? '' : ` (${loss.reason})`}`;
   const while_ = finished ? 'before the result of' : 'while it ran';
   const details = { ...loss, taskName: name, taskId: id, pid, attempts: attempt, finished };
   const message = `${who} ${while_} ${title(id, name)}`;
@@ -96,12 +104,12 @@ export function carriedName({ bytes, start, end, foreign }: DispatchRecord): str
 }
 
 /** What a worker says of a failure; what it cannot have said is the failure then. */
-export function carriedFailure({ bytes, start, end }: DispatchRecord): {
+export function carriedFailure({ bytes, start, end, isRemote }: DispatchRecord): {
   readonly name?: string;
   readonly error: unknown;
 } {
   try {
-    return decodeFailure(bytes.subarray(start, end));
+    return decodeFailure(bytes.subarray(start, end), isRemote);
   } catch (cause) {
     return { error: new ProtocolError('what a worker said of a failure cannot be decoded', { cause }) };
   }
@@ -109,7 +117,7 @@ export function carriedFailure({ bytes, start, end }: DispatchRecord): {
 
 /** What a process ended with, for people. */
 export function exitText({ exitCode, exitSignal }: ExitDetails): string {
-  return exitSignal ?? `exit code ${exitCode}`;
+  return exitSignal ?? (exitCode === null ? 'a lost connection' : `exit code ${exitCode}`);
 }
 
 function endOf(worker: number, pid: number | undefined, { exitCode, exitSignal, reason }: LossDetails): string {

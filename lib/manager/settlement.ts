@@ -11,6 +11,7 @@ import {
 } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import { backoffMs } from '../task/policy.js';
+import { decodeForeign } from '../wire/foreign.js';
 import { decodePayload } from '../wire/payload.js';
 import { AbortSignals } from './abort-signals.js';
 import { announce, isAnnounced } from './announce.js';
@@ -174,7 +175,8 @@ export class Settlement {
         // Nobody waits for the result of a task that another task scheduled, and a peer may have none to give.
         if (record.ticket === NO_TICKET || record.start === record.end) return { value: undefined };
         try {
-          return { value: decodePayload(record.bytes, record.start, record.end, record.isOwned) };
+          const { bytes, start, end, isRemote, isOwned } = record;
+          return { value: isRemote ? decodeForeign(bytes, start, end) : decodePayload(bytes, start, end, isOwned) };
         } catch (cause) {
           const { id: taskId, worker } = record;
           const details = { cause, taskId, pid: pidOf(worker) };

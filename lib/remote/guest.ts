@@ -3,12 +3,12 @@
 import type { Socket } from 'node:net';
 import { NotPortableError, ProtocolError } from '../errors.js';
 import type { EndMessage } from '../runtime/target-loop.js';
+import type { AllowList } from '../task/allow-list.js';
 import { checkForeign, joinPair, splitPair } from '../wire/foreign.js';
 import { encodeFrame, FrameDecoder } from '../wire/frame.js';
 import { KEEP_ALIVE_MS, SAY, StreamLine } from '../wire/line.js';
 import { within } from '../within.js';
 import { type OpenedProcess, openProcess } from '../worker/place.js';
-import type { AllowList } from './allow-list.js';
 
 export interface GuestSettings {
   readonly allowList: AllowList;

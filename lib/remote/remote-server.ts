@@ -1,15 +1,19 @@
 // Runs workers for clients on other hosts: each in a process of its own, behind a token, from modules that are allowed.
 
+import { resolve } from 'node:path';
 import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { KeepAlive } from '../manager/keep-alive.js';
 import { checkListen, type ListenOptions } from '../manager/listen-options.js';
-import { Listener } from '../manager/listener.js';
+import { addressOf, Listener } from '../manager/listener.js';
 import { checkKnown, delay, integer, ownOptions } from '../own-options.js';
+import { AllowList } from '../task/allow-list.js';
 import { isLoopback } from '../wire/address.js';
+import { ROLE } from '../wire/first-frame.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
-import { AllowList } from './allow-list.js';
+import { Bridge, type BridgeSettings } from './bridge.js';
 import { Guest, type GuestSettings } from './guest.js';
 import { leaveToken, takeTokenAway } from './left-token.js';
+import { type EndSignal, untilSignal } from './until-signal.js';
 
 /** Options of a RemoteServer. */
 export interface RemoteServerOptions extends Pick<ListenOptions, 'host' | 'port' | 'tls' | 'token'> {
@@ -22,6 +26,10 @@ export interface RemoteServerOptions extends Pick<ListenOptions, 'host' | 'port'
   /** Milliseconds that a target may take to stop when its client is gone, or the server ends; 5 000 unless given. */
   readonly grace?: number;
   readonly maxFrameBytes?: number;
+}
+
+function refused(address: string, reason: string): void {
+  process.emitWarning(`a connection from ${address} was refused: ${reason}`, { code: 'BOSUN_W005' });
 }
 
 /** Where a server is. */
@@ -40,8 +48,8 @@ const KNOWN = ['host', 'port', 'tls', 'token', 'allowModules', 'root', 'maxWorke
  */
 export class RemoteServer implements AsyncDisposable {
   readonly #listener: Listener;
-  readonly #guests = new Set<Guest>();
-  readonly #settings: GuestSettings;
+  readonly #guests = new Set<Guest | Bridge>();
+  readonly #settings: GuestSettings & BridgeSettings;
   readonly #token: string;
   /** Clients of this user on this host find the token by themselves. */
   readonly #leavesToken: boolean;
@@ -68,23 +76,25 @@ export class RemoteServer implements AsyncDisposable {
         `${listen.host} can be reached from other hosts: say with allowModules what it may load`,
       );
     }
-    this.#settings = { allowList: new AllowList(root, allowModules), maxFrameBytes, grace: delay('grace', grace) };
+    const allowList = new AllowList(root, allowModules);
+    const places = { root: resolve(root), allowed: allowModules?.map((path) => resolve(root, path)) };
+    this.#settings = { allowList, places, maxFrameBytes, grace: delay('grace', grace) };
     this.#token = listen.token;
     this.#leavesToken = token === undefined && isLoopback(listen.host ?? '');
     this.#listener = new Listener(listen, {
-      admit: (socket, rest) => {
-        if (this.#guests.size >= maxWorkers || this.#end !== undefined) {
+      admit: (socket, rest, role) => {
+        if (this.#guests.size >= maxWorkers || this.#end !== undefined || role === ROLE.WORKER) {
+          if (role === ROLE.WORKER) refused(addressOf(socket), 'it looks for a manager, and this is none');
           socket.destroy();
           return;
         }
         if (rest.byteLength > 0) socket.unshift(rest);
-        const guest = new Guest(socket, this.#settings);
+        const guest = role === ROLE.MANAGER ? new Bridge(socket, this.#settings) : new Guest(socket, this.#settings);
         this.#guests.add(guest);
         const forget = () => void this.#guests.delete(guest);
         guest.gone.then(forget, forget);
       },
-      refused: (address, reason) =>
-        process.emitWarning(`a connection from ${address} was refused: ${reason}`, { code: 'BOSUN_W005' }),
+      refused,
     });
   }
 
@@ -140,9 +150,6 @@ export class RemoteServer implements AsyncDisposable {
   }
 }
 
-/** What a shell calls the exit of a process that one of these has ended. */
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
-
 /** Who wants to know how far a server is. */
 export interface RunServerHooks {
   readonly listening?: (server: RemoteServer) => void;
@@ -158,23 +165,12 @@ export interface RunServerHooks {
 export async function runServer(
   options: RemoteServerOptions = {},
   { listening, ending }: RunServerHooks = {},
-): Promise<keyof typeof SIGNALS> {
+): Promise<EndSignal> {
   const server = new RemoteServer(options);
   await server.listen();
-  const { signal, forget } = await new Promise<{ signal: keyof typeof SIGNALS; forget: () => void }>((resolve) => {
-    let isEnding = false;
-    const onSignal = (name: NodeJS.Signals): void => {
-      const signal = name as keyof typeof SIGNALS;
-      if (isEnding) process.exit(SIGNALS[signal]);
-      isEnding = true;
-      resolve({ signal, forget: off });
-    };
-    const off = () => {
-      for (const name of Object.keys(SIGNALS)) process.off(name, onSignal);
-    };
-    for (const name of Object.keys(SIGNALS)) process.on(name, onSignal);
-    listening?.(server);
-  });
+  const told = untilSignal();
+  listening?.(server);
+  const { signal, forget } = await told;
   ending?.();
   await server.terminate();
   forget();

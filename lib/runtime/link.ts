@@ -14,6 +14,7 @@ import {
 } from '../wire/frame.js';
 import { BYTES_TAG, type ByteRange } from '../wire/payload.js';
 import { getU32, putU32 } from '../wire/u32.js';
+import { ownCodec, type TaskCodec } from './task-codec.js';
 
 /** How a task ended, as in native/frame/frame.h. */
 export const DONE_STATUS = { VALUE: 0, ERROR: 1, CANCELLED: 2 } as const;
@@ -52,7 +53,9 @@ export class Link {
   #messages = 0;
   #receipts: Receipt[] = [];
 
-  /** The longest body that the manager accepts; known from its hello on. */
+  /** How values travel to the manager; known from its hello on. */
+  codec: TaskCodec = ownCodec;
+  /** The longest body that the manager accepts; likewise. */
   maxFrameBytes = DEFAULT_MAX_FRAME_BYTES;
   /** Called when there may be tasks to begin. */
   onTasks: () => void = () => {};

@@ -1,14 +1,12 @@
 // The manager as a task in a worker sees it: `ctx.manager`.
 
 import { NotPortableError } from '../errors.js';
-import { encodeSpec } from '../task/encode.js';
 import type { Manager, TaskHandle } from '../task/manager.js';
 import { checkPolicy, type TaskPolicy } from '../task/policy.js';
 import { ScheduledElsewhere } from '../task/scheduled-elsewhere.js';
 import { toSpec } from '../task/spec.js';
 import { choosePriority } from '../task/target.js';
 import type { Task } from '../task/task.js';
-import { encodePayload } from '../wire/payload.js';
 import type { WorkerConfiguration } from './configuration.js';
 import type { Link } from './link.js';
 
@@ -38,7 +36,7 @@ export class WorkerManager implements Manager {
     const policy = checkPolicy(task.limits, this.#policy);
     if (policy.backoff !== undefined) throw new NotPortableError(`the backoff of task '${task.name}' ${STAYS}`);
     if (task.signal !== undefined) throw new NotPortableError(`the signal of task '${task.name}' ${STAYS}`);
-    const payload = encodeSpec(spec);
+    const payload = this.#link.codec.spec(spec);
     this.#scheduled = (this.#scheduled + 1) >>> 0;
     this.#link.schedule(level, this.#scheduled, policy, payload);
     return new ScheduledElsewhere(this.#worker * 2 ** 32 + this.#scheduled, task);
@@ -47,6 +45,6 @@ export class WorkerManager implements Manager {
   /** Resolves when the manager has accepted the message; await it to be slowed down to the reader's pace. */
   sendMessage(message: unknown): Promise<void> {
     // Thrown at the call: a task that does not await must still see that its message cannot travel.
-    return this.#link.message(encodePayload(message, 'message'));
+    return this.#link.message(this.#link.codec.message(message));
   }
 }

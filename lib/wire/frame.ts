@@ -24,6 +24,14 @@ export const FRAME = {
   CANCEL: 0x78,
   /** Manager to worker: finish. */
   CLOSE: 0x63,
+  /** First frame between a manager and a worker on another host, see wire/first-frame.ts. */
+  JOIN: 0x77,
+  /** Of a remote worker only. Manager to its host: send it this signal. */
+  SIGNAL: 0x7a,
+  /** Its host to the manager: how its process has ended. */
+  EXIT: 0x71,
+  /** Its host to the manager: it wants to leave, and gets a CLOSE. */
+  LEAVE: 0x63,
   /** Worker to manager: it could not be set up. */
   START_FAILED: 0x65,
   /** Worker to manager, plus the priority. */

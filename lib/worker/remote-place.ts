@@ -18,6 +18,9 @@ export type RemoteHost =
   | readonly [host: string, port: number]
   | { readonly host?: string; readonly port?: number };
 
+/** Where to connect: a host, or a Unix socket. */
+export type DialAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+
 export interface RemoteOptions {
   /** `{ host, port }`, `[host, port]` or `'host:port'`; 127.0.0.1 and 60006 unless given. */
   readonly host?: RemoteHost | undefined;
@@ -70,12 +73,12 @@ class RemoteLife extends WorkerLife {
 }
 
 /** The one that a server on this host has left for this user; nobody else is to hear it. */
-function ownToken(at: { readonly host: string; readonly port: number }): string {
+export function ownToken(at: { readonly host: string; readonly port: number }): string {
   return (isLoopback(at.host) ? readToken(at) : undefined) ?? '';
 }
 
 /** A server may say anything. */
-function exitOf(value: unknown): ExitDetails {
+export function exitOf(value: unknown): ExitDetails {
   const { exitCode, exitSignal } = (value ?? {}) as Partial<Record<keyof ExitDetails, unknown>>;
   return {
     exitCode: Number.isInteger(exitCode) ? (exitCode as number) : null,
@@ -84,14 +87,19 @@ function exitOf(value: unknown): ExitDetails {
   };
 }
 
+/** Connects, and says this first. A host that is gone without a word is found out by TCP's keep-alive. */
+export function dial(at: DialAddress, tls: ConnectionOptions | undefined, first: Uint8Array): Socket {
+  const socket: Socket = tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...tls });
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  socket.write(first);
+  return socket;
+}
+
 /** Connects; whether that succeeds is seen later, as the life or the end of the worker. */
 export function remotePlace(options: RemoteOptions): Place {
   const at = parseHost(options.host);
-  const socket: Socket =
-    options.tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...options.tls });
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, KEEP_ALIVE_MS);
-  socket.write(encodeFrame(FRAME.HELLO, Buffer.from(options.token ?? ownToken(at))));
+  const socket = dial(at, options.tls, encodeFrame(FRAME.HELLO, Buffer.from(options.token ?? ownToken(at))));
   const line = new StreamLine(socket, { isForeign: true });
   const life = new RemoteLife(socket);
   life.line = line;

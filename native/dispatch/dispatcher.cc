@@ -127,7 +127,8 @@ Record Dispatcher::RecordOf(std::uint32_t index, RecordKind kind, std::uint32_t 
 void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, std::uint32_t worker,
                         std::uint32_t run_us) noexcept {
   TaskSlot& slot = slab_[index];
-  Record record = RecordOf(index, kind, worker);
+  // What is settled while a frame is looked at has its payload from there.
+  Record record = RecordOf(index, receiving_ == nullptr ? kind : KindFrom(*receiving_, kind), worker);
   record.run_us = run_us;
   // The owner knows the names of its own tasks; of others it finds them in the task.
   if ((kind == RecordKind::kTimeout || kind == RecordKind::kDeadline) && slot.ticket == kNoTicket) {
@@ -157,7 +158,7 @@ void Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, 
   if (kind != RecordKind::kLost && (slot.ticket != kNoTicket || report_all_)) {
     Bytes memory;
     const bool is_long = kind == RecordKind::kValue && payload.size() >= RecordQueue::kLong;
-    if (is_long && receiving_ != nullptr) memory = receiving_->TakeBody();
+    if (is_long && receiving_ != nullptr) memory = receiving_->decoder.TakeBody();
     if (memory.empty()) {
       completions_.Append(record, payload);
     } else {
@@ -204,6 +205,15 @@ std::uint32_t Dispatcher::ConnectForeign(std::uint32_t worker) noexcept {
   if (handle != 0) {
     Get(handle)->foreign = true;
     Get(handle)->greeted = true;
+  }
+  return handle;
+}
+
+std::uint32_t Dispatcher::ConnectRemote(std::uint32_t worker) noexcept {
+  const std::uint32_t handle = NewConnection(worker, nullptr);
+  if (handle != 0) {
+    Get(handle)->remote = true;
+    Get(handle)->window = options_.concurrency;
   }
   return handle;
 }
@@ -264,8 +274,9 @@ bool Dispatcher::Disconnect(std::uint32_t handle) noexcept {
   Recall(*gone);
   for (const InFlight& flight : gone->in_flight) {
     TaskSlot& slot = slab_[flight.slot];
-    // A worker that was killed because of a task did not die of it.
-    if (!slot.Has(kFlagStopAsked) && slot.crashes < 0xFF) ++slot.crashes;
+    // A worker that was killed because of a task did not die of it, and a link that was cut is nobody's fault.
+    const bool died = !gone->remote || gone->exited;
+    if (died && !slot.Has(kFlagStopAsked) && slot.crashes < 0xFF) ++slot.crashes;
     const bool ended = gone->page && gone->page->ended.Has(flight.sequence);
     Hold(flight.slot, gone->worker);
     const RecordKind kind = ended ? RecordKind::kLostResult : RecordKind::kLost;

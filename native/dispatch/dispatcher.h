@@ -124,6 +124,11 @@ class Dispatcher {
   void SendHello(std::uint32_t connection, ByteSpan configuration) noexcept;
   // The same for a peer that speaks the reference dialogue, one request at a time, and has been let in.
   std::uint32_t ConnectForeign(std::uint32_t worker) noexcept;
+  // The same for a worker on another host: it shares no page, and what it says is read with care. Its payloads are
+  // plain ones, so tasks with others are not given to it while there are local workers.
+  std::uint32_t ConnectRemote(std::uint32_t worker) noexcept;
+  // Local workers will come when tasks wait for them.
+  void set_expects_local(bool expects_local) noexcept { expects_local_ = expects_local; }
   // The limits of what such peers schedule, who have no way to say any.
   void set_foreign_policy(const Submission& policy) noexcept { foreign_policy_ = policy; }
   // Sends nothing more to it but the request to close; takes back what it has not claimed.
@@ -209,6 +214,10 @@ class Dispatcher {
   Fault Decoded(Connection& connection, Decode&& decode) noexcept;
   Fault OnFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept;
   Fault OnHello(Connection& connection, ByteSpan body) noexcept;
+  Fault OnRemoteFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept;
+  RecordKind KindFrom(const Connection& connection, RecordKind kind) const noexcept {
+    return static_cast<RecordKind>(static_cast<std::uint8_t>(kind) | (connection.remote ? kForeignPayload : 0));
+  }
   Fault OnDone(Connection& connection, ByteSpan body) noexcept;
   Fault OnSchedule(Connection& connection, std::uint32_t level, ByteSpan body) noexcept;
   void OnMessage(Connection& connection, ByteSpan body) noexcept;
@@ -227,6 +236,10 @@ class Dispatcher {
   bool Round(std::uint32_t quota) noexcept;
   // The same to one worker.
   bool Feed(Connection& connection, std::uint32_t quota) noexcept;
+  // Whether a remote worker is given this task.
+  bool IsForRemote(std::uint32_t slot) noexcept;
+  // What was popped and not sent waits again, in front of its level.
+  void PutBack(std::uint32_t slot) noexcept;
   // Lets the workers wait actively while some core has nothing else to do.
   void SetSpin() noexcept;
   void TellSpin(const Connection& connection) const noexcept;
@@ -294,9 +307,10 @@ class Dispatcher {
   const DispatcherOptions options_;
   Submission foreign_policy_;
   std::uint64_t now_us_ = 0;
-  FrameDecoder* receiving_ = nullptr;  // whose frame is being looked at
-  std::uint64_t stuck_due_us_ = 0;     // when RecallStuck is due; 0 while nothing is watched
-  std::uint64_t heard_ = 0;            // chunks received
+  Connection* receiving_ = nullptr;  // whose frame is being looked at
+  bool expects_local_ = false;
+  std::uint64_t stuck_due_us_ = 0;  // when RecallStuck is due; 0 while nothing is watched
+  std::uint64_t heard_ = 0;         // chunks received
   std::size_t inbox_mark_;
   std::size_t returned_count_ = 0;
   std::uint64_t tombstones_ = 0;

@@ -1,6 +1,7 @@
 // What workers say: frames in, tasks settled, messages into the inbox.
 
 #include <algorithm>
+#include <utility>
 
 #include "dispatch/dispatcher.h"
 
@@ -11,7 +12,7 @@ Fault Dispatcher::Decoded(Connection& connection, Decode&& decode) noexcept {
   connection.stuck = false;
   connection.heard = ++heard_;
   Fault fault = Fault::kNone;
-  receiving_ = &connection.decoder;
+  receiving_ = &connection;
   const DecodeResult result = decode([&](std::uint8_t type, ByteSpan body) {
     fault = OnFrame(connection, type, body);
     return fault == Fault::kNone;
@@ -39,6 +40,7 @@ Fault Dispatcher::ReceiveWanted(std::uint32_t handle, std::size_t count) noexcep
 
 Fault Dispatcher::OnFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept {
   if (connection.foreign) return OnForeignFrame(connection, type, body);
+  if (connection.remote && (type == kExit || type == kClose)) return OnRemoteFrame(connection, type, body);
   if (!connection.greeted) {
     if (type == kHello) return OnHello(connection, body);
     if (type != kMessage && type != kStartFailed) return Fault::kOutOfPlace;
@@ -53,7 +55,7 @@ Fault Dispatcher::OnFrame(Connection& connection, std::uint8_t type, ByteSpan bo
     case kStartFailed: {
       Record record;
       record.worker = connection.worker;
-      record.kind = RecordKind::kStartFailed;
+      record.kind = KindFrom(connection, RecordKind::kStartFailed);
       completions_.Append(record, body);
       return Fault::kNone;
     }
@@ -74,7 +76,22 @@ Fault Dispatcher::OnHello(Connection& connection, ByteSpan body) noexcept {
   Record record;
   record.worker = connection.worker;
   record.kind = RecordKind::kReady;
-  completions_.Append(record, {});
+  completions_.Append(record, connection.remote ? body : ByteSpan{});
+  return Fault::kNone;
+}
+
+Fault Dispatcher::OnRemoteFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept {
+  // Each is said once.
+  if (type == kClose) {
+    if (!body.empty()) return Fault::kMalformed;
+    if (!connection.closing) SendClose(connection.handle, false);
+    return Fault::kNone;
+  }
+  if (std::exchange(connection.exited, true)) return Fault::kOutOfPlace;
+  Record record;
+  record.worker = connection.worker;
+  record.kind = KindFrom(connection, RecordKind::kWorkerExit);
+  completions_.Append(record, body);
   return Fault::kNone;
 }
 
@@ -106,7 +123,7 @@ Fault Dispatcher::OnSchedule(Connection& connection, std::uint32_t level, ByteSp
   submission.deadline_ms = Load<std::uint32_t>(body.data() + 8);
   submission.max_retries = Load<std::uint16_t>(body.data() + 12);
   submission.max_crashes = body[14];
-  submission.flags = (body[15] & kOwnersFlags) | kFlagInboxErrors;
+  submission.flags = (body[15] & kOwnersFlags) | kFlagInboxErrors | (connection.remote ? kFlagForeign : 0);
   return Submit(submission, body.subspan(kScheduleFields)) ? Fault::kNone : Fault::kFull;
 }
 
@@ -120,7 +137,7 @@ void Dispatcher::OnMessage(Connection& connection, ByteSpan body) noexcept {
   }
   Record record;
   record.worker = connection.worker;
-  record.kind = connection.foreign ? RecordKind::kForeignMessage : RecordKind::kMessage;
+  record.kind = connection.foreign || connection.remote ? RecordKind::kForeignMessage : RecordKind::kMessage;
   inbox_.Append(record, body);
 }
 

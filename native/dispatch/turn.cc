@@ -79,16 +79,40 @@ bool Dispatcher::Feed(Connection& connection, std::uint32_t quota) noexcept {
   const std::uint32_t room = std::min(connection.Room(), quota);
   std::uint32_t slot = kNoSlot;
   std::uint32_t sent = 0;
-  for (; sent < room && (slot = Pop()) != kNoSlot; ++sent) Send(connection, slot);
+  for (; sent < room && (slot = Pop()) != kNoSlot; ++sent) {
+    if (connection.remote && !IsForRemote(slot)) {
+      // A local one will take it, and comes by for it: what is behind it is not to overtake it.
+      PutBack(slot);
+      break;
+    }
+    Send(connection, slot);
+  }
   if (sent > 0 && connection.page) connection.page->claim.Extend(connection.last_sent);
   return sent > 0;
+}
+
+bool Dispatcher::IsForRemote(std::uint32_t index) noexcept {
+  // The tags of plain payloads, see docs/protocol.md.
+  constexpr std::uint8_t kLastPlainTag = 1;
+  const ByteSpan payload = slab_[index].payload();
+  if (payload.empty() || payload[0] <= kLastPlainTag) return true;
+  if (expects_local_) return false;
+  return std::none_of(connections_.begin(), connections_.end(), [](const Entry& entry) {
+    const Connection* other = entry.connection.get();
+    return other != nullptr && !other->remote && !other->foreign && !other->closing;
+  });
+}
+
+void Dispatcher::PutBack(std::uint32_t index) noexcept {
+  if (IsFresh(slab_[index]) && !dropping_) ++counts_.fresh;
+  Return(index, &Tally::sent);
 }
 
 void Dispatcher::SetSpin() noexcept {
   if (options_.cores == 0) return;
   std::uint32_t busy = 0;
   for (const Entry& entry : connections_) {
-    if (entry.connection != nullptr && !entry.connection->in_flight.empty()) ++busy;
+    if (entry.connection != nullptr && !entry.connection->remote && !entry.connection->in_flight.empty()) ++busy;
   }
   const bool spin = busy < options_.cores;
   if (spin == spinning_) return;
@@ -151,7 +175,7 @@ void Dispatcher::Send(Connection& connection, std::uint32_t index) noexcept {
   if (!connection.foreign) {
     at = Store(at, slot.sequence);
     at = Store(at, slot.attempt);
-    at = Store(at, slot.Has(kFlagForeign) ? kTaskForeign : std::uint16_t{0});
+    at = Store(at, slot.Has(kFlagForeign) || connection.remote ? kTaskForeign : std::uint16_t{0});
     at = Store(at, slot.id);
   }
   if (in_place) {

@@ -24,6 +24,10 @@ inline constexpr std::uint8_t kMessage = 'm';      // payload
 inline constexpr std::uint8_t kSchedule = 0x80;    // number u32, time-out u32, deadline u32, retries u16, crashes u8,
                                                    // flags u8, payload; times in ms
 
+// Of a worker on another host only, by whoever started it there.
+inline constexpr std::uint8_t kExit =
+    'q';  // how its process ended: a payload. kClose, without a body: it wants to leave
+
 // Manager to worker; kHello carries the worker's configuration.
 inline constexpr std::uint8_t kTask = 't';       // sequence u32, attempt u16, flags u16, id u64, payload
 inline constexpr std::uint8_t kAccepted = 'k';   // messages accepted so far, modulo 2^32: u32

@@ -83,6 +83,15 @@ class FakeWorker final : public FakeEnd {
     if (greet) Greet();
   }
 
+  // On another host.
+  struct Remote {};
+  static constexpr Remote kRemote{};
+  FakeWorker(Dispatcher& dispatcher, std::uint32_t worker, Remote, bool greet = true) : FakeEnd(dispatcher) {
+    connection_ = dispatcher.ConnectRemote(worker);
+    CHECK(connection_ != 0);
+    if (greet) Greet();
+  }
+
   void Greet() {
     Bytes out;
     std::uint8_t* at = AppendFrame(out, kHello, kHelloFields);
