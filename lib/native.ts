@@ -191,6 +191,8 @@ export interface Native {
   closeDescriptor(descriptor: number): void;
   /** Another one for the same. @throws the system's error when there are none left. */
   duplicate(descriptor: number): number;
+  /** A TCP connection ends when what was sent is not acknowledged for so long. */
+  giveUpAfter(descriptor: number, ms: number): void;
   /** A child of this thread: when the thread ends without having seen its exit, the process is told to reap it. */
   expectChild(pid: number): void;
   forgetChild(pid: number): void;

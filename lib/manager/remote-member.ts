@@ -8,7 +8,7 @@ import type { WorkerId } from '../task/context.js';
 import { folderUrl } from '../task/module-map.js';
 import { decodeForeign, encodeForeign } from '../wire/foreign.js';
 import { encodeFrame, FRAME } from '../wire/frame.js';
-import { KEEP_ALIVE_MS } from '../wire/line.js';
+import { tend } from '../wire/tend.js';
 import { getU32 } from '../wire/u32.js';
 import { exitOf } from '../worker/remote-place.js';
 import { WorkerLife } from '../worker/worker-life.js';
@@ -101,8 +101,7 @@ export class RemoteMember implements Runner {
       this.linkError = error;
     });
     this.#line = new NetLine(dispatcher, this.connection, socket, socket, turn);
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    tend(socket);
     socket.once('end', () => socket.destroySoon());
     this.life = new RemoteLife(socket, this.#line);
     this.gone = this.life.exited.then((exit) => {

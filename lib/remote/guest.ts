@@ -6,7 +6,8 @@ import type { EndMessage } from '../runtime/target-loop.js';
 import type { AllowList } from '../task/allow-list.js';
 import { checkForeign, joinPair, splitPair } from '../wire/foreign.js';
 import { encodeFrame, FrameDecoder } from '../wire/frame.js';
-import { KEEP_ALIVE_MS, SAY, StreamLine } from '../wire/line.js';
+import { SAY, StreamLine } from '../wire/line.js';
+import { tend } from '../wire/tend.js';
 import { within } from '../within.js';
 import { type OpenedProcess, openProcess } from '../worker/place.js';
 
@@ -55,8 +56,7 @@ export class Guest {
     this.#decoder = new FrameDecoder({ maxFrameBytes: settings.maxFrameBytes });
     // For what is said to the client here; it is not read from.
     this.#line = new StreamLine(socket, { isForeign: true, maxFrameBytes: settings.maxFrameBytes, isWriteOnly: true });
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    tend(socket);
     const started = new Promise<Uint8Array | undefined>((resolve) => {
       this.#resolveStart = resolve;
     });

@@ -7,7 +7,8 @@ import { type ExitDetails, InvalidArgumentError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
 import { isLoopback, SERVER_PORT } from '../wire/address.js';
 import { encodeFrame, FRAME } from '../wire/frame.js';
-import { KEEP_ALIVE_MS, type Line, SAY, StreamLine } from '../wire/line.js';
+import { type Line, SAY, StreamLine } from '../wire/line.js';
+import { tend } from '../wire/tend.js';
 import { readToken } from '../wire/token-file.js';
 import type { Place } from './place.js';
 import { WorkerLife } from './worker-life.js';
@@ -87,11 +88,10 @@ export function exitOf(value: unknown): ExitDetails {
   };
 }
 
-/** Connects, and says this first. A host that is gone without a word is found out by TCP's keep-alive. */
+/** Connects, and says this first. See `tend` for hosts that are gone without a word. */
 export function dial(at: DialAddress, tls: ConnectionOptions | undefined, first: Uint8Array): Socket {
   const socket: Socket = tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...tls });
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  tend(socket);
   socket.write(first);
   return socket;
 }
