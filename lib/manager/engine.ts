@@ -7,7 +7,7 @@ import type { WorkerId } from '../task/context.js';
 import { announce, isAnnounced, listensToTasks } from './announce.js';
 import { ClosePolicy, type CloseReport } from './close.js';
 import type { ProcessManagerEvents } from './events.js';
-import { carriedFailure, exitText, type Runner } from './failures.js';
+import { carriedFailure, exitText, type Runner, workerName } from './failures.js';
 import { Gateway } from './gateway.js';
 import { Inbox } from './inbox.js';
 import { Intake } from './intake.js';
@@ -392,15 +392,16 @@ export class Engine {
   }
 
   #onLost(member: AnyMember, exit: LossDetails): void {
-    const { worker, pid, lost } = member;
-    // A remote one may leave.
-    const wasReady = member.wasReady && !('host' in member && exit.exitCode === 0);
+    const { lost } = member;
+    // A remote one may leave, or has been told of already.
+    const isRemote = 'host' in member;
+    const wasReady = member.wasReady && !(isRemote && (exit.exitCode === 0 || member.endReason !== undefined));
     const wasIdle = lost.length === 0 && wasReady && this.#shutdown.policy === undefined;
     // Of one that ran tasks they tell; of this one nobody would.
     if (wasIdle && !isAnnounced(this.#events, 'worker:exit')) {
       const why = exit.reason === undefined ? '' : ` (${exit.reason})`;
       const how = `${exitText(exit)}${why}`;
-      process.emitWarning(`worker ${worker} (pid ${pid}) ended with ${how} while it had nothing to do`, {
+      process.emitWarning(`${workerName(member)} ended with ${how} while it had nothing to do`, {
         code: 'BOSUN_W006',
       });
     }

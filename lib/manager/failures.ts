@@ -80,7 +80,7 @@ export function lossOf(
       ? endOf(worker, pid, loss)
       : host === undefined
         ? `peer ${worker} went away`
-        : `worker ${worker} on ${host} was lost${loss.reason === undefined ? '' : ` (${loss.reason})`}`;
+        : `${workerName({ worker, pid, host })} was lost${loss.reason === undefined ? '' : ` (${loss.reason})`}`;
   const while_ = finished ? 'before the result of' : 'while it ran';
   const details = { ...loss, taskName: name, taskId: id, pid, attempts: attempt, finished };
   const message = `${who} ${while_} ${title(id, name)}`;
@@ -128,6 +128,11 @@ function endOf(worker: number, pid: number | undefined, { exitCode, exitSignal, 
 
 function where(worker: number, pid: number | undefined): string {
   return pid === undefined ? `worker ${worker}` : `worker ${worker} (pid ${pid})`;
+}
+
+/** A worker, for people. */
+export function workerName({ worker, pid, host }: Omit<Runner, 'lost'>): string {
+  return host === undefined ? where(worker, pid) : `worker ${worker} on ${host}`;
 }
 
 function title(id: number, name: string | undefined): string {

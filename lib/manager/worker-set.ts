@@ -10,7 +10,7 @@ import { FIRST_RETRY_MS, MAX_RETRY_MS } from './backoff.js';
 import { ClosePolicy, type WorkerExit } from './close.js';
 import { ConnectionFigures, type Figures } from './connection-figures.js';
 import { Dialler } from './dialler.js';
-import { exitText } from './failures.js';
+import { exitText, workerName } from './failures.js';
 import { faultText } from './faults.js';
 import { Member } from './member.js';
 import type { ManagerSettings, RemoteSettings } from './options.js';
@@ -252,9 +252,8 @@ export class WorkerSet {
 
   /** A worker that does not keep to the protocol is not one of ours any more. */
   #refuse(member: AnyMember, fault: number): void {
-    process.emitWarning(`worker ${member.worker} (pid ${member.pid}) sent ${faultText(fault)}: it is killed`, {
-      code: 'BOSUN_W002',
-    });
+    process.emitWarning(`${workerName(member)} sent ${faultText(fault)}: it is killed`, { code: 'BOSUN_W002' });
+    if (member instanceof RemoteMember) member.endReason = `it sent ${faultText(fault)}`;
     void member.life.kill();
   }
 
