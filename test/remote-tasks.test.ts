@@ -19,7 +19,8 @@ import { joined, work } from './fixtures/remote-workers.js';
 import { makeDirectory, makeManager } from './fixtures/scene.js';
 import { Fibonacci, Spin, Stubborn, UntilAborted } from './fixtures/tasks.js';
 
-const TASKS = fileURLToPath(new URL('./fixtures/tasks.js', import.meta.url));
+const FIXTURES = fileURLToPath(new URL('./fixtures/', import.meta.url));
+const TASKS = `${FIXTURES}tasks.js`;
 const at = (name: string) => `${TASKS}#${name}`;
 
 /** A manager with nothing but one remote worker, which has dialled it. */
@@ -131,6 +132,51 @@ describe('a worker that dials its manager', () => {
       });
       assert.notEqual(await behind, pid);
     }
+  });
+
+  test('goes with its program, however that ends', async (t) => {
+    const { manager, program, pid } = await remote(t);
+    const handle = manager.schedule(new Stubborn());
+    assert.equal(await firstMessage(manager), 'running');
+    program.child.kill('SIGKILL');
+    await assert.rejects(handle.result, (error: WorkerLostError) => {
+      assert.deepEqual([error.code, error.exitCode, error.exitSignal], ['ERR_BOSUN_WORKER_LOST', null, null]);
+      return true;
+    });
+    await untilGone([pid]);
+    assert.deepEqual(manager.workers, []);
+  });
+
+  test('that was stopped by a signal is killed over there, and that is said', async (t) => {
+    const { manager } = await remote(t, {}, ['--grace', '50']);
+    await assert.rejects(manager.run(at('signalSelf'), ['SIGSTOP']), (error: WorkerLostError) => {
+      assert.deepEqual([error.code, error.exitSignal], ['ERR_BOSUN_WORKER_LOST', 'SIGKILL']);
+      assert.match(error.message, /it had been stopped for 50 ms/);
+      return true;
+    });
+  });
+
+  test('keeps to time-outs and retries, has a session of its own, and its last words are known', async (t) => {
+    const setup = { module: new URL('./fixtures/session-setup.js', import.meta.url), export: 'default' };
+    const { manager } = await remote(t, { setup });
+    const extras = await manager.run<{ kind: string }>(`${FIXTURES}session-tasks.js#extras`);
+    assert.equal(extras.kind, 'default');
+    const retry = { max: 2, on: ['error'] as const, backoff: () => 0 };
+    await assert.rejects(manager.run(at('fail'), ['error'], { retry }), (error: WorkerException) => {
+      const cause = error.cause as Error & { code: string; detail: unknown };
+      assert.deepEqual(
+        [error.attempts, cause.name, cause.code, cause.detail],
+        [3, 'TypeError', 'E_CODE', { deep: [1, 2] }],
+      );
+      assert.match(cause.stack ?? '', /fixtures\/tasks\.js/);
+      return true;
+    });
+    await assert.rejects(manager.run(at('spinFor'), [150], { timeout: 20 }), { code: 'ERR_BOSUN_TIMEOUT' });
+    await assert.rejects(manager.run(at('throwLater')), (error: WorkerLostError) => {
+      assert.equal(error.exitCode, 1);
+      assert.match(error.stderrTail ?? '', /thrown in a timer/);
+      return true;
+    });
   });
 
   test('is told to stop: by a signal, inside a loop, before it has begun', async (t) => {

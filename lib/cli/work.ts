@@ -7,7 +7,6 @@ import { integer } from '../own-options.js';
 import { Joiner, type JoinSettings } from '../remote/join.js';
 import { untilSignal } from '../remote/until-signal.js';
 import { isLoopback } from '../wire/address.js';
-import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
 import { type DialAddress, parseHost } from '../worker/remote-place.js';
 import { EXIT, type ExitCode, UsageError } from './exit-code.js';
 import { textOf } from './read-text.js';
@@ -23,6 +22,9 @@ export interface WorkOptions {
   readonly tlsName?: string;
   readonly grace: number;
 }
+
+/** What a manager can be told to allow at most: how long its frames may be is its own decision. */
+const MAX_FRAME_BYTES = 2 ** 31;
 
 /** Runs workers for a manager until a signal comes, and what they run then has ended. @throws UsageError */
 export async function work(options: WorkOptions): Promise<ExitCode> {
@@ -59,7 +61,7 @@ async function read(options: WorkOptions): Promise<JoinSettings> {
     // Elsewhere whoever has the token may run what is in the folder, and nothing else.
     const allowed = allow?.map((path) => resolve(path)) ?? (isNear ? undefined : [root]);
     const places = { root, allowed };
-    return { at, token, tls: await tlsOf(options, isNear), places, grace, maxFrameBytes: DEFAULT_MAX_FRAME_BYTES };
+    return { at, token, tls: await tlsOf(options, isNear), places, grace, maxFrameBytes: MAX_FRAME_BYTES };
   } catch (cause) {
     if (cause instanceof UsageError) throw cause;
     throw new UsageError((cause as Error).message, { cause });

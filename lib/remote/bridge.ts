@@ -6,7 +6,7 @@ import { ProtocolError } from '../errors.js';
 import type { WorkerConfiguration } from '../runtime/configuration.js';
 import type { ModulePlaces } from '../task/module-map.js';
 import { encodeForeign } from '../wire/foreign.js';
-import { encodeFrame, FRAME, type Frame, FrameDecoder, TASK_FIELDS } from '../wire/frame.js';
+import { DEFAULT_MAX_FRAME_BYTES, encodeFrame, FRAME, type Frame, FrameDecoder, TASK_FIELDS } from '../wire/frame.js';
 import { encodePayload } from '../wire/payload.js';
 import { tend } from '../wire/tend.js';
 import { getU32 } from '../wire/u32.js';
@@ -189,7 +189,8 @@ export class Bridge {
   // ---- from the process ---------------------------------------------------------
 
   async #relay({ life, socket, tail }: OpenedTaskProcess): Promise<LossDetails> {
-    const decoder = new FrameDecoder();
+    const { maxFrameBytes = 0 } = this.#configuration ?? {};
+    const decoder = new FrameDecoder({ maxFrameBytes: Math.max(maxFrameBytes, DEFAULT_MAX_FRAME_BYTES) });
     let eof: NodeJS.Timeout | undefined;
     const ended = new Promise<void>((resolve) => {
       socket.once('close', () => {

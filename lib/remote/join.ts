@@ -27,6 +27,8 @@ export class Joiner {
   readonly #settings: JoinSettings;
   readonly #reports: JoinReports;
   #bridge: Bridge | undefined;
+  /** While it is being connected. */
+  #socket: Socket | undefined;
   #isLeaving = false;
   #wake: () => void = () => {};
 
@@ -51,6 +53,7 @@ export class Joiner {
   /** Ends what runs, as `Bridge.leave`. */
   leave(): void {
     this.#isLeaving = true;
+    this.#socket?.destroy();
     this.#bridge?.leave();
     this.#wake();
   }
@@ -62,7 +65,10 @@ export class Joiner {
     socket.once('error', (error) => {
       failure = error;
     });
-    if (!(await isConnected(socket))) return { hasStarted: false, reason: failure?.message ?? 'no connection' };
+    this.#socket = socket;
+    const connected = await isConnected(socket);
+    this.#socket = undefined;
+    if (!connected) return { hasStarted: false, reason: failure?.message ?? 'no connection' };
     const bridge = new Bridge(socket, this.#settings);
     this.#bridge = bridge;
     // It may have been asked to leave meanwhile.

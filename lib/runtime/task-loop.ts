@@ -116,7 +116,7 @@ export class TaskLoop {
     this.#name = '';
     this.#begun = sequence;
     try {
-      if (this.#stopped.size > 0) this.#checkStopped(context, sequence);
+      if (this.#stopped.size > 0 || link.closing?.abort === true) this.#checkStopped(context, sequence);
       const known = head[WORKER_HEAD.FLAGS] === 0 ? this.#targets.at(head[WORKER_HEAD.PREFIX] as number) : undefined;
       let outcome: unknown;
       if (known === undefined) {
@@ -140,9 +140,9 @@ export class TaskLoop {
   /** @throws the reason for which it is not to begin. */
   #checkStopped(context: RunContext, sequence: number): void {
     const reason = this.#stopped.get(sequence);
-    if (reason === undefined) return;
     this.#stopped.delete(sequence);
-    context.stop(reason);
+    if (reason !== undefined) context.stop(reason);
+    if (this.#link.closing?.abort === true) context.close();
     context.checkpoint();
   }
 

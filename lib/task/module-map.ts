@@ -42,8 +42,16 @@ export class ModuleMap {
     }
     // Without dots in it, which could lead out of the folder.
     const { href } = new URL(url);
-    const inside = href.startsWith(this.#there) ? new URL(href.slice(this.#there.length), this.#here).href : href;
-    return pathToFileURL(await this.#allowList.locate(inside)).href;
+    if (!href.startsWith(this.#there)) return pathToFileURL(await this.#allowList.locate(href)).href;
+    const inside = new URL(href.slice(this.#there.length), this.#here).href;
+    try {
+      return pathToFileURL(await this.#allowList.locate(inside)).href;
+    } catch (cause) {
+      const { message } = cause as Error;
+      throw new NotPortableError(`${message}. The manager has it in ${this.#there}, and this host in ${this.#here}`, {
+        cause,
+      });
+    }
   }
 
   /** What the manager calls a module that is here. */

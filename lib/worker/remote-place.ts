@@ -88,11 +88,18 @@ export function exitOf(value: unknown): ExitDetails {
   };
 }
 
+/** How long a host may take to answer, TLS included. */
+const ANSWER_MS = 15_000;
+
 /** Connects, and says this first. See `tend` for hosts that are gone without a word. */
 export function dial(at: DialAddress, tls: ConnectionOptions | undefined, first: Uint8Array): Socket {
   const socket: Socket = tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...tls });
   tend(socket);
   socket.write(first);
+  // The system waits for minutes; and what answers may be something else, that does not speak TLS.
+  const timer = setTimeout(() => socket.destroy(new Error('nobody answered')), ANSWER_MS).unref();
+  socket.once(tls === undefined ? 'connect' : 'secureConnect', () => clearTimeout(timer));
+  socket.once('close', () => clearTimeout(timer));
   return socket;
 }
 
