@@ -3,7 +3,7 @@
 import { type LossDetails, WorkerStartError } from '../errors.js';
 import { encodeJoin, ROLE } from '../wire/first-frame.js';
 import { dial, ownToken } from '../worker/remote-place.js';
-import { FIRST_RETRY_MS, MAX_RETRY_MS } from './backoff.js';
+import { Deaths, MAX_RETRY_MS, retryAfter } from './backoff.js';
 import type { RemoteSettings } from './options.js';
 import type { RemoteMember } from './remote-member.js';
 
@@ -23,13 +23,14 @@ export class Dialler {
   #timer: NodeJS.Timeout | undefined;
   /** In a row, since it was last set up. */
   #failures = 0;
-  #deaths: number[] = [];
+  readonly #deaths: Deaths;
   #isOver = false;
   #hasJoined = false;
 
   constructor(settings: RemoteSettings, owner: DiallerOwner) {
     this.#settings = settings;
     this.#owner = owner;
+    this.#deaths = new Deaths(owner.restart);
   }
 
   /** True until it was set up once, or there is no hope for that. */
@@ -65,15 +66,16 @@ export class Dialler {
     if (this.#isOver) return;
     const error = this.#errorOf(member, exit);
     // That a host cannot be reached, or a link was cut, may be over at any time.
-    const isUseless = member.startError !== undefined || (member.exit !== undefined && member.tasksEnded === 0);
-    if (isUseless && member.endReason === undefined && this.#countDeath()) {
+    const { startError, exit: said, endReason, tasksEnded } = member;
+    const hasDied = said !== undefined && endReason === undefined && tasksEnded === 0;
+    if ((startError !== undefined || hasDied) && this.#deaths.add()) {
       this.#isOver = true;
       process.emitWarning(`${error.message}; it is given up`, { code: 'BOSUN_W007' });
       this.#owner.troubled(error, Number.POSITIVE_INFINITY);
       return;
     }
     this.#failures += 1;
-    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failures - 1), MAX_RETRY_MS);
+    const retryMs = retryAfter(this.#failures);
     this.#timer = setTimeout(() => this.#again(), retryMs).unref();
     if (member.wasReady) return;
     // Once for each time of need, however long it takes.
@@ -108,14 +110,6 @@ export class Dialler {
     const how = exit.exitSignal ?? `exit code ${exit.exitCode}`;
     const why = exit.reason === undefined ? '' : `: ${exit.reason}`;
     return new WorkerStartError(`${this.#name} ended with ${how} before it had ended a task${why}`);
-  }
-
-  /** True when there were too many. */
-  #countDeath(): boolean {
-    const { max, within } = this.#owner.restart;
-    const now = performance.now();
-    this.#deaths = [...this.#deaths.filter((time) => time > now - within), now];
-    return this.#deaths.length > max;
   }
 
   /** It is not dialled any more. */

@@ -2,15 +2,16 @@
 
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { type LossDetails, WorkerStartError } from '../errors.js';
+import { type LossDetails, ProtocolError, WorkerStartError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import type { WorkerId } from '../task/context.js';
 import type { WorkerEnd, WorkerState } from '../worker/worker-life.js';
-import { FIRST_RETRY_MS, MAX_RETRY_MS } from './backoff.js';
+import { Deaths, retryAfter } from './backoff.js';
 import { ClosePolicy, type WorkerExit } from './close.js';
 import { ConnectionFigures, type Figures } from './connection-figures.js';
+import { describeDeath } from './death-text.js';
 import { Dialler } from './dialler.js';
-import { exitText, workerName } from './failures.js';
+import { workerName } from './failures.js';
 import { faultText } from './faults.js';
 import { Member } from './member.js';
 import type { ManagerSettings, RemoteSettings } from './options.js';
@@ -47,9 +48,6 @@ export interface WorkerSetOwner {
 /** Workers whose pids are remembered: failures of the dead may be read later. */
 const KEPT_PIDS = 10_000;
 
-/** Of what a worker said before it died, in errors. */
-const LAST_LINES = 5;
-
 /** A set-up that takes longer does not keep others from being started. */
 const SLOW_START_MS = 1_000;
 
@@ -69,7 +67,7 @@ export class WorkerSet {
   readonly #pids = new Map<WorkerId, number>();
   #numbers = 0;
   /** When workers died that had not ended a task. */
-  #deaths: number[] = [];
+  readonly #deaths: Deaths;
   #failedStarts = 0;
   #pause: NodeJS.Timeout | undefined;
   /** How many there are to be when the pause is over. */
@@ -80,6 +78,7 @@ export class WorkerSet {
     this.#dispatcher = dispatcher;
     this.#figures = new ConnectionFigures(dispatcher);
     this.#settings = settings;
+    this.#deaths = new Deaths(settings.restart);
     this.#owner = owner;
   }
 
@@ -253,7 +252,10 @@ export class WorkerSet {
   /** A worker that does not keep to the protocol is not one of ours any more. */
   #refuse(member: AnyMember, fault: number): void {
     process.emitWarning(`${workerName(member)} sent ${faultText(fault)}: it is killed`, { code: 'BOSUN_W002' });
-    if (member instanceof RemoteMember) member.endReason = `it sent ${faultText(fault)}`;
+    if (member instanceof RemoteMember) {
+      member.endReason = `it sent ${faultText(fault)}`;
+      member.startError ??= new ProtocolError(member.endReason);
+    }
     void member.life.kill();
   }
 
@@ -328,11 +330,8 @@ export class WorkerSet {
 
   /** A worker died that had not ended a single task: more than a few of them mean that no other will either. */
   #onUseless(what: string, cause: unknown, wasReady: boolean): void {
-    const { max, within } = this.#settings.restart;
-    const now = performance.now();
-    this.#deaths = [...this.#deaths.filter((time) => time > now - within), now];
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
-    if (this.#deaths.length > max) {
+    if (this.#deaths.add()) {
       this.#fail(`${what}${reason}`, cause, wasReady);
       return;
     }
@@ -342,7 +341,7 @@ export class WorkerSet {
   }
 
   #pauseStarts(): number {
-    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failedStarts - 1), MAX_RETRY_MS);
+    const retryMs = retryAfter(this.#failedStarts);
     this.#wanted = Math.max(this.#wanted, this.#settings.minWorkers, 1);
     clearTimeout(this.#pause);
     this.#pause = setTimeout(() => {
@@ -354,8 +353,8 @@ export class WorkerSet {
 
   #fail(last: string, cause: unknown, wasReady: boolean): void {
     this.#beginToStop();
-    const { setup, restart } = this.#settings;
-    const many = `${this.#deaths.length} workers within ${restart.within} ms`;
+    const { setup } = this.#settings;
+    const many = `${this.#deaths.count} workers within ${this.#deaths.within} ms`;
     const how = wasReady ? 'died before they had ended a task' : 'could not be set up';
     const advice = setup === undefined ? '' : `. To see why, run its set-up by itself: node ${pathOf(setup.module)}`;
     const message = `${many} ${how}, and the manager has given up; the last: ${last}${wasReady ? '' : advice}`;
@@ -403,18 +402,4 @@ function isRefusal(error: unknown): error is Error {
 /** What a shell can start. */
 function pathOf(module: string): string {
   return module.startsWith('file:') ? fileURLToPath(module) : module;
-}
-
-/** The last lines that say something; a stack alone does not. */
-function lastWords(stderr: string): string {
-  const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !/^\s+at |^Node\.js v/.test(line));
-  return lines.slice(-LAST_LINES).join('\n');
-}
-
-function describeDeath({ worker, pid, life, wasReady }: Member, exit: LossDetails): string {
-  if (pid === undefined) return `worker ${worker} could not be started${life.spawnError ? '' : ' for no known reason'}`;
-  const { stderrTail } = exit;
-  const when = wasReady ? '' : ' before it was set up';
-  const said = stderrTail ? `, after it had said: ${lastWords(stderrTail)}` : '';
-  return `worker ${worker} (pid ${pid}) ended with ${exitText(exit)}${when}${said}`;
 }

@@ -112,6 +112,16 @@ TEST(OtherPayloadsWaitForALocalWorker) {
   CheckSums(d);
 }
 
+TEST(AnIdleWorkerOfThisHostComesFirst) {
+  Dispatcher d({});
+  FakeWorker local(d, 1);
+  FakeWorker remote(d, 2, FakeWorker::kRemote);
+  Submit(d, 0, 0, kPlain);
+  Turn(d, {&remote, &local});
+  CHECK_EQ(local.Tasks().size(), 1u);
+  CHECK(remote.Tasks().empty());
+}
+
 TEST(OtherPayloadsAreTheirsWhenNobodyElseIsThere) {
   Dispatcher d({});
   FakeWorker remote(d, 1, FakeWorker::kRemote);
