@@ -7,6 +7,7 @@
         "native/addon/descriptors.cc",
         "native/addon/dispatcher.cc",
         "native/addon/frame_decoder.cc",
+        "native/addon/host_page.cc",
         "native/addon/leftovers.cc",
         "native/addon/parent_guard.cc",
         "native/addon/queue.cc",

@@ -12,7 +12,7 @@ export type {
 export type { ListenOptions } from './manager/listen-options.js';
 export type { ListenAddress } from './manager/listener.js';
 export { LocalManager, type LocalManagerOptions } from './manager/local-manager.js';
-export type { AddWorkerOptions, ProcessManagerOptions } from './manager/options.js';
+export type { AddWorkerOptions, ProcessManagerOptions, RemoteWorkerOptions } from './manager/options.js';
 export { ProcessManager } from './manager/process-manager.js';
 export type { Latency, ManagerStats, TaskTally } from './manager/stats.js';
 export { withManager } from './manager/with-manager.js';

@@ -84,6 +84,16 @@ export const WORKER_NO_PREFIX = 0xffffffff;
 /** What a worker link wakes for, as bits. */
 export const WORKER_WAKE = { TASKS: 1, CONTROL: 2, ENDED: 4, DRAINED: 8 } as const;
 
+/** The manager's side of a worker's status page where the manager is on another host, see native/process/host_page.h. */
+export interface NativeHostPage {
+  /** A task with this number is on its way to the worker. */
+  sent(sequence: number): void;
+  /** It is to stop; `lanes` are as many as the worker runs at once. */
+  stop(sequence: number, lanes: number, reason: number): void;
+  /** Every task is. */
+  close(): void;
+}
+
 /** Ends this process and those that it started when the other end of the pipe is closed; see native/process. */
 export interface NativeParentGuard {
   /** This process ends by itself now. */
@@ -106,6 +116,10 @@ export interface NativeDispatcher {
   retry(slot: number, delayMs: number): boolean;
   /** A connection for a peer that has been let in; 0 when there are too many. */
   openForeign(worker: number): number;
+  /** A connection for a worker on another host, likewise. */
+  openRemote(worker: number): number;
+  /** Local workers will come when tasks wait for them. */
+  expectLocal(on: boolean): void;
   /** The limits of tasks that peers schedule. */
   setForeignPolicy(timeoutMs: number, deadlineMs: number, maxRetries: number, maxCrashes: number, flags: number): void;
   suspend(connection: number, suspended: boolean): void;
@@ -177,11 +191,17 @@ export interface Native {
     places: number,
   ) => NativeDispatcher;
   readonly FrameDecoder: new (maxFrameBytes: number) => NativeFrameDecoder;
+  /** @param memory of `openLink`. */
+  readonly HostPage: new (
+    memory: number,
+  ) => NativeHostPage;
   readonly ParentGuard: new (lifeline: number) => NativeParentGuard;
   /** For descriptors that the addon has opened. */
   closeDescriptor(descriptor: number): void;
   /** Another one for the same. @throws the system's error when there are none left. */
   duplicate(descriptor: number): number;
+  /** A TCP connection ends when what was sent is not acknowledged for so long. */
+  giveUpAfter(descriptor: number, ms: number): void;
   /** A child of this thread: when the thread ends without having seen its exit, the process is told to reap it. */
   expectChild(pid: number): void;
   forgetChild(pid: number): void;

@@ -241,7 +241,7 @@ describe('a server', () => {
         assert.match(told, /NotPortableError/, name);
         assert.doesNotMatch(told, /outside"|root:/, name);
       }
-      await refused(names.length, /the server (has no|does not load)|remote worker runs/);
+      await refused(names.length, /this host (has no|does not load)|remote worker runs/);
     }));
 
   test('calls nothing that is no export, and is not fooled by names', () =>

@@ -11,6 +11,7 @@ import type { CommonOptions } from './job.js';
 import type { MapOptions } from './map.js';
 import type { RunOptions } from './run.js';
 import type { ServeOptions } from './serve.js';
+import type { WorkOptions } from './work.js';
 
 const MANIFEST = join(PACKAGE_ROOT, 'package.json');
 
@@ -18,6 +19,7 @@ const ABOUT = `
 Examples:
   $ bosun run ./crawl.mjs ~/src > results.jsonl     a module that schedules tasks
   $ ls | bosun map node:path#extname                a function, applied to every line
+  $ bosun work --connect boss:7000 --token-file t   workers for a manager elsewhere
   $ bosun help map                                  all about one command
 
 Exit codes: 0 all is well, 1 a task failed, 2 the command line is wrong, 130 Ctrl-C, 143 SIGTERM.
@@ -49,6 +51,15 @@ Whoever has the token runs what --allow allows as this user. The token is never 
 Examples:
   $ bosun serve --allow ./jobs
   $ bosun serve --addr 0.0.0.0 --allow ./jobs --token-file token --tls-key key.pem --tls-cert cert.pem`;
+
+const ABOUT_WORK = `
+The manager listens, see the option 'listen' of ProcessManager. Its modules are looked for in --root by their path from the
+manager's own root, its current directory as a rule. A lost connection is dialled again. The first Ctrl-C or SIGTERM lets
+the workers finish what they run, the second ends them.
+
+Examples:
+  $ bosun work --connect 127.0.0.1:7000 --token-file token
+  $ bosun work --connect boss.example:7000 --token-file token --tls-ca ca.pem --workers 4 --root /srv/jobs`;
 
 /** Does what the command line says; resolves with the exit code, never rejects. */
 export async function bosun(argv: readonly string[]): Promise<ExitCode> {
@@ -130,6 +141,24 @@ function describe(ended: (code: ExitCode) => void): Command {
     .addHelpText('after', ABOUT_SERVE)
     .action(async (options: ServeOptions) => {
       ended(await (await import('./serve.js')).serve(options));
+    });
+  program
+    .command('work')
+    .summary('run workers for a manager on another host')
+    .description('Dials a manager and runs its tasks, each worker in a process of its own, until a signal comes.')
+    .requiredOption('--connect <host:port>', 'where the manager listens; or the path of its socket')
+    .requiredOption('--token-file <path>', "what the manager wants to hear first, as its 'token'")
+    .option('-w, --workers <n>', 'how many', wholeNumber, 1)
+    .option('--root <path>', 'the folder that has what the manager has in its own', '.')
+    .option('--allow <paths...>', 'what is loaded (default: any on loopback, --root elsewhere)')
+    .option('--tls', 'always on, but on loopback')
+    .option('--tls-ca <path>', 'who has signed the certificate, in PEM (default: those that Node.js knows)')
+    .option('--tls-name <name>', 'whose certificate it is (default: the host)')
+    .option('--grace <ms>', 'how long a process may be stopped by a signal', wholeNumber, 5_000)
+    .helpOption('-h, --help', 'say what it does')
+    .addHelpText('after', ABOUT_WORK)
+    .action(async (options: WorkOptions) => {
+      ended(await (await import('./work.js')).work(options));
     });
   for (const command of [run, map]) withCommonOptions(command);
   return program;

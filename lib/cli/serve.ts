@@ -1,10 +1,11 @@
 // bosun serve
 
-import { readFile, rmdir } from 'node:fs/promises';
+import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type RemoteServerOptions, runServer, type TunnelledServerOptions } from '../remote/remote-server.js';
 import { EXIT, type ExitCode, UsageError } from './exit-code.js';
+import { textOf } from './read-text.js';
 
 export interface ServeOptions {
   readonly addr?: string;
@@ -101,12 +102,4 @@ async function readTls({ tlsKey, tlsCert, tlsCa }: Partial<ServeOptions>): Promi
     ...(tlsCa !== undefined && { ca: await textOf(tlsCa), requestCert: true, rejectUnauthorized: true }),
   };
   return { tls };
-}
-
-async function textOf(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    throw new UsageError(`${path} cannot be read: ${(cause as Error).message}`, { cause });
-  }
 }

@@ -7,15 +7,14 @@ import type { WorkerId } from '../task/context.js';
 import { announce, isAnnounced, listensToTasks } from './announce.js';
 import { ClosePolicy, type CloseReport } from './close.js';
 import type { ProcessManagerEvents } from './events.js';
-import { carriedFailure, exitText, type Runner } from './failures.js';
+import { carriedFailure, exitText, type Runner, workerName } from './failures.js';
 import { Gateway } from './gateway.js';
 import { Inbox } from './inbox.js';
 import { Intake } from './intake.js';
 import { KeepAlive } from './keep-alive.js';
-import type { ListenAddress } from './listener.js';
-import type { Member } from './member.js';
+import { addressOf, type ListenAddress } from './listener.js';
 import type { MessageReader } from './message-reader.js';
-import type { ManagerSettings } from './options.js';
+import type { ManagerSettings, RemoteSettings } from './options.js';
 import { Readiness } from './readiness.js';
 import { type DispatchRecord, RECORD, RecordReader } from './records.js';
 import { Settlement } from './settlement.js';
@@ -23,7 +22,7 @@ import { Shutdown } from './shutdown.js';
 import { CountReader, type ManagerStats } from './stats.js';
 import { type Submission, Submissions } from './submissions.js';
 import { WakeTimer } from './wake-timer.js';
-import { type WorkerInfo, WorkerSet } from './worker-set.js';
+import { type AnyMember, type WorkerInfo, WorkerSet } from './worker-set.js';
 
 /**
  * Tasks that are collected before they are handed over: few at first, so that the workers have something to do while
@@ -134,8 +133,13 @@ export class Engine {
       requestTurn: () => this.#requestTurn(),
     });
     this.#gateway = this.#makeGateway();
-    this.#readiness = new Readiness(() => this.#gateway.isOpen && this.workers.alive >= settings.minWorkers);
-    this.workers.grow(settings.minWorkers);
+    const { minWorkers } = settings;
+    this.#readiness = new Readiness(
+      () => this.#gateway.isOpen && this.workers.alive >= minWorkers && !this.workers.isDialling,
+    );
+    this.#dispatcher.expectLocal(settings.workers > 0);
+    this.workers.grow(minWorkers);
+    for (const remote of settings.remotes) this.workers.dial(remote);
     this.#requestTurn();
   }
 
@@ -197,6 +201,13 @@ export class Engine {
   /** Starts one more. */
   addWorker(settings: ManagerSettings): WorkerId {
     const worker = this.workers.add(settings);
+    this.#requestTurn();
+    return worker;
+  }
+
+  /** Dials one on another host. */
+  addRemote(settings: RemoteSettings): WorkerId {
+    const worker = this.workers.dial(settings);
     this.#requestTurn();
     return worker;
   }
@@ -329,13 +340,16 @@ export class Engine {
   #onRecord(record: DispatchRecord): void {
     switch (record.kind) {
       case RECORD.READY:
-        this.workers.ready(record.worker);
+        this.workers.ready(record);
         break;
       case RECORD.START_FAILED: {
         const member = this.workers.find(record.worker);
         if (member !== undefined) member.startError = carriedFailure(record).error;
         break;
       }
+      case RECORD.WORKER_EXIT:
+        this.workers.exiting(record);
+        break;
       case RECORD.CLOSED:
         this.workers.closed(record.worker, record.id, record.runUs);
         this.#gateway.peers.closed(record.worker, record.id, record.runUs);
@@ -379,19 +393,22 @@ export class Engine {
 
   // ---- workers ------------------------------------------------------------------
 
-  #onStarted(member: Member): void {
+  #onStarted(member: AnyMember): void {
     this.#readiness.tell();
     announce(this.#events, 'worker:start', { worker: member.worker, pid: member.pid });
   }
 
-  #onLost(member: Member, exit: LossDetails): void {
-    const { worker, pid, lost, wasReady } = member;
+  #onLost(member: AnyMember, exit: LossDetails): void {
+    const { lost } = member;
+    // A remote one may leave, or has been told of already.
+    const isRemote = 'host' in member;
+    const wasReady = member.wasReady && !(isRemote && (exit.exitCode === 0 || member.endReason !== undefined));
     const wasIdle = lost.length === 0 && wasReady && this.#shutdown.policy === undefined;
     // Of one that ran tasks they tell; of this one nobody would.
     if (wasIdle && !isAnnounced(this.#events, 'worker:exit')) {
       const why = exit.reason === undefined ? '' : ` (${exit.reason})`;
       const how = `${exitText(exit)}${why}`;
-      process.emitWarning(`worker ${worker} (pid ${pid}) ended with ${how} while it had nothing to do`, {
+      process.emitWarning(`${workerName(member)} ended with ${how} while it had nothing to do`, {
         code: 'BOSUN_W006',
       });
     }
@@ -401,6 +418,7 @@ export class Engine {
   #onExited({ worker, pid, tasksEnded }: Runner & { readonly tasksEnded: number }, exit: LossDetails): void {
     const { exitCode, exitSignal } = exit;
     if (!this.#shutdown.dropping) this.workers.grow(this.#settings.minWorkers);
+    this.#readiness.tell();
     announce(this.#events, 'worker:exit', { worker, pid, tasksEnded, exitCode, exitSignal });
   }
 
@@ -432,6 +450,7 @@ export class Engine {
       },
       started: ({ worker }) => announce(this.#events, 'worker:start', { worker, pid: undefined }),
       refused: (address, reason) => this.#onRefused(address, reason),
+      joined: (socket, rest) => this.workers.join(socket, addressOf(socket), rest),
       exited: (peer) => {
         const exit = { exitCode: null, exitSignal: null };
         this.#settlement.lose(peer, exit);

@@ -46,7 +46,10 @@ export interface ProcessManagerEvents {
   'worker:start': [WorkerEvent];
   /** A worker is gone; unless the manager closes, another takes its place. */
   'worker:exit': [WorkerEvent & ExitDetails & { readonly tasksEnded: number }];
-  /** The system refused to start a worker, or one died before it was set up; it is tried again. */
+  /**
+   * The system refused to start a worker, one died before it was set up, or a remote one is not there; it is tried again,
+   * unless `retryMs` is Infinity.
+   */
   'worker:error': [{ readonly error: Error; readonly retryMs: number }];
   /** The owner of the manager has handed a task over. */
   'task:queued': [TaskQueuedEvent];

@@ -29,6 +29,8 @@ export interface LostTask {
 export interface Runner {
   readonly worker: number;
   readonly pid: number | undefined;
+  /** Where it runs, when that is another host. */
+  readonly host?: string | undefined;
   /** What it takes with it when it goes, to be settled when it is known how it went. */
   readonly lost: LostTask[];
 }
@@ -42,8 +44,9 @@ export function failureOf(record: DispatchRecord, name: string | undefined, pid:
     case RECORD.TIMEOUT:
       return taskTimedOut(run, name ?? carriedName(record));
     default: {
-      const { name: taskName, error } = carriedFailure(record);
-      return taskFailed(run, taskName, error);
+      const { name: carried, error } = carriedFailure(record);
+      // Who could not read the task does not know what it is called.
+      return taskFailed(run, carried || name, error);
     }
   }
 }
@@ -51,12 +54,16 @@ export function failureOf(record: DispatchRecord, name: string | undefined, pid:
 /** The error of a task whose worker died while it ran; `exits` are all of those when there were too many. */
 export function lossOf(
   { id, name, attempt, finished }: LostTask,
-  { worker, pid }: Runner,
+  { worker, pid, host }: Runner,
   loss: LossDetails,
   exits?: readonly ExitDetails[],
 ): WorkerLostError {
   const who =
-    loss.exitCode === null && loss.exitSignal === null ? `peer ${worker} went away` : endOf(worker, pid, loss);
+    loss.exitCode !== null || loss.exitSignal !== null
+      ? endOf(worker, pid, loss)
+      : host === undefined
+        ? `peer ${worker} went away`
+        : `${workerName({ worker, pid, host })} was lost${loss.reason === undefined ? '' : ` (${loss.reason})`}`;
   const while_ = finished ? 'before the result of' : 'while it ran';
   const details = { ...loss, taskName: name, taskId: id, pid, attempts: attempt, finished };
   const message = `${who} ${while_} ${title(id, name)}`;
@@ -80,12 +87,12 @@ export function carriedName({ bytes, start, end, foreign }: DispatchRecord): str
 }
 
 /** What a worker says of a failure; what it cannot have said is the failure then. */
-export function carriedFailure({ bytes, start, end }: DispatchRecord): {
+export function carriedFailure({ bytes, start, end, isRemote }: DispatchRecord): {
   readonly name?: string;
   readonly error: unknown;
 } {
   try {
-    return decodeFailure(bytes.subarray(start, end));
+    return decodeFailure(bytes.subarray(start, end), isRemote);
   } catch (cause) {
     return { error: new ProtocolError('what a worker said of a failure cannot be decoded', { cause }) };
   }
@@ -93,11 +100,16 @@ export function carriedFailure({ bytes, start, end }: DispatchRecord): {
 
 /** What a process ended with, for people. */
 export function exitText({ exitCode, exitSignal }: ExitDetails): string {
-  return exitSignal ?? `exit code ${exitCode}`;
+  return exitSignal ?? (exitCode === null ? 'a lost connection' : `exit code ${exitCode}`);
 }
 
 function endOf(worker: number, pid: number | undefined, { exitCode, exitSignal, reason }: LossDetails): string {
   const how = exitSignal === null ? `exited with code ${exitCode}` : `was ended by ${exitSignal}`;
   const why = reason === undefined ? '' : ` (${reason})`;
   return `${where(worker, pid)} ${how}${why}`;
+}
+
+/** A worker, for people. */
+export function workerName({ worker, pid, host }: Omit<Runner, 'lost'>): string {
+  return host === undefined ? where(worker, pid) : `worker ${worker} on ${host}`;
 }

@@ -1,10 +1,12 @@
 // A manager's door for peers: the listening socket, and the connections of those who were let in.
 
+import type { Socket } from 'node:net';
 import { describe } from '../describe.js';
 import { AddressInUseError, type BosunError, ListenError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
+import { ROLE } from '../wire/first-frame.js';
 import type { ClosePolicy } from './close.js';
-import { type ListenAddress, Listener } from './listener.js';
+import { addressOf, type ListenAddress, Listener } from './listener.js';
 import type { ManagerSettings } from './options.js';
 import { Peers, type PeersOwner } from './peers.js';
 
@@ -13,6 +15,14 @@ export interface GatewayOwner extends PeersOwner {
   opened(): void;
   /** They never will. */
   failed(error: BosunError): void;
+  /** A worker on another host has dialled; `rest` has arrived already. */
+  joined(socket: Socket, rest: Buffer): void;
+}
+
+function refuseManager(socket: Socket, owner: GatewayOwner): void {
+  const address = addressOf(socket);
+  socket.destroy();
+  owner.refused(address, 'it is a manager, and so is this');
 }
 
 export class Gateway {
@@ -27,7 +37,11 @@ export class Gateway {
     this.#isOpen = settings === undefined;
     if (settings === undefined) return;
     this.#listener = new Listener(settings, {
-      admit: (socket, rest) => this.peers.admit(socket, rest),
+      admit: (socket, rest, role) => {
+        if (role === undefined) this.peers.admit(socket, rest);
+        else if (role === ROLE.WORKER) owner.joined(socket, rest);
+        else refuseManager(socket, owner);
+      },
       refused: (address, reason) => owner.refused(address, reason),
     });
     void this.#open(this.#listener, owner);

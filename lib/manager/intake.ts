@@ -3,7 +3,7 @@
 import { QueueFullError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import { deadlineMissed } from '../task/failures.js';
-import { NUMBER_FIELDS } from '../wire/frame.js';
+import { LETTER_FIELDS } from '../wire/frame.js';
 import { encodePayload } from '../wire/payload.js';
 import type { Settlement } from './settlement.js';
 import type { CountReader } from './stats.js';
@@ -105,7 +105,7 @@ export class Intake {
   send(ticket: number, message: unknown): void {
     const { dispatcher, submissions, requestTurn } = this.#parts;
     const letter = encodePayload(message, 'message');
-    submissions.checkSize('the message', NUMBER_FIELDS + letter.byteLength);
+    submissions.checkSize('the message', LETTER_FIELDS + letter.byteLength);
     const visitor = this.#waitingRoom.find(ticket);
     if (visitor !== undefined) {
       visitor.letters.push(Uint8Array.from(letter));

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { TlsOptions, Server as TlsServer } from 'node:tls';
 import { builtin } from '../builtin.js';
 import { AddressInUseError } from '../errors.js';
-import { FRAME, HEADER_BYTES } from '../wire/frame.js';
+import { type Role, readFirstFrame } from '../wire/first-frame.js';
 import { type ListenSettings, TLS_DEFAULTS } from './listen-options.js';
 import { keepAtExit, makeSocketDirectory, prepareSocketPath, removeAtExit, SOCKET_NAME } from './socket-path.js';
 
@@ -16,15 +16,12 @@ export type ListenAddress = string | { readonly host: string; readonly port: num
 
 export interface ListenerOwner {
   /** The token was right; `rest` has arrived behind it. */
-  admit(socket: Socket, rest: Buffer): void;
+  admit(socket: Socket, rest: Buffer, role: Role | undefined): void;
   refused(address: string, reason: string): void;
 }
 
 /** How long a peer may take to say who it is, TLS included. */
 const HELLO_MS = 5_000;
-
-/** Of its first frame; a token is shorter. */
-const MAX_HELLO_BYTES = 1024;
 
 /** Peers at a time that have not said who they are; for one more the oldest is sent away. */
 const MAX_STRANGERS = 64;
@@ -211,29 +208,18 @@ export class Listener {
     socket.on('error', () => {});
     const onData = (chunk: Buffer) => {
       pending = pending.byteLength === 0 ? chunk : Buffer.concat([pending, chunk]);
-      const hello = readHello(pending);
+      const hello = readFirstFrame(pending);
       if (hello === undefined) return;
       socket.off('data', onData).off('end', onEnd);
       if (typeof hello === 'string') return stranger.refuse(hello);
       if (!builtin('node:crypto').timingSafeEqual(digestOf(hello.token), this.#digest))
         return stranger.refuse('its token is wrong');
       stranger.leave();
-      this.#owner.admit(socket, hello.rest);
+      this.#owner.admit(socket, hello.rest, hello.role);
     };
     const onEnd = () => stranger.refuse('it went away without a token');
     socket.on('data', onData).on('end', onEnd);
   }
-}
-
-/** What a peer must send first: undefined while it is not complete, text when it is something else. */
-function readHello(bytes: Buffer): { readonly token: Buffer; readonly rest: Buffer } | string | undefined {
-  if (bytes.byteLength > 0 && bytes[0] !== FRAME.HELLO) return 'its first frame is no hello';
-  if (bytes.byteLength < HEADER_BYTES) return undefined;
-  const length = bytes.readBigUInt64LE(1);
-  if (length > MAX_HELLO_BYTES) return `its hello of ${length} bytes is too long`;
-  const end = HEADER_BYTES + Number(length);
-  if (bytes.byteLength < end) return undefined;
-  return { token: bytes.subarray(HEADER_BYTES, end), rest: bytes.subarray(end) };
 }
 
 /** Of one length, whatever the token's is. */
@@ -241,6 +227,7 @@ function digestOf(token: Uint8Array): Buffer {
   return builtin('node:crypto').createHash('sha256').update(token).digest();
 }
 
+/** For people. */
 export function addressOf(socket: Socket): string {
   return socket.remoteAddress === undefined ? 'a local socket' : `${socket.remoteAddress}:${socket.remotePort}`;
 }

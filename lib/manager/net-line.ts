@@ -7,16 +7,26 @@ export class NetLine {
   readonly connection: number;
   readonly #reader: Socket;
   readonly #writer: Socket;
+  readonly #isPaced: boolean;
 
   /**
    * The end of the connection is a record of the dispatcher, as everything else.
    *
    * @param turn is called when there may be something to read.
+   * @param isPaced it is not read from while it does not read what it is sent.
    */
-  constructor(dispatcher: NativeDispatcher, connection: number, reader: Socket, writer: Socket, turn: () => void) {
+  constructor(
+    dispatcher: NativeDispatcher,
+    connection: number,
+    reader: Socket,
+    writer: Socket,
+    turn: () => void,
+    isPaced = false,
+  ) {
     this.connection = connection;
     this.#reader = reader;
     this.#writer = writer;
+    this.#isPaced = isPaced;
     for (const socket of new Set([reader, writer])) {
       socket.unref();
       // A dead peer is the end of the stream, however the system puts it.
@@ -41,10 +51,10 @@ export class NetLine {
     return new NetLine(dispatcher, connection, reader, writer, turn);
   }
 
-  write(bytes: Buffer): void {
+  write(bytes: Uint8Array): void {
     const writer = this.#writer;
     // It may have gone between the dispatch and this; its tasks are accounted for at its end.
-    if (!writer.writable || writer.write(bytes) || writer !== this.#reader || writer.isPaused()) return;
+    if (!writer.writable || writer.write(bytes) || !this.#isPaced || writer.isPaused()) return;
     // A peer that does not read its answers gets no more of them.
     writer.pause();
     writer.once('drain', () => writer.resume());

@@ -2,13 +2,16 @@
 
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
+import type { ConnectionOptions } from 'node:tls';
 import type { ResourceLimits } from 'node:worker_threads';
 import { InvalidArgumentError } from '../errors.js';
 import { checkKnown, checkSignal, integer, MAX_DELAY_MS, oneOf, ownOptions } from '../own-options.js';
 import { checkPolicy, NO_POLICY, type RetryPolicy, type TaskPolicy } from '../task/policy.js';
 import { RunTargets } from '../task/run-targets.js';
 import type { RunTarget, TargetReference } from '../task/target.js';
+import { isLoopback } from '../wire/address.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
+import { parseHost, type RemoteHost, type RemotePoint } from '../worker/remote-place.js';
 import { checkListen, type ListenOptions, type ListenSettings } from './listen-options.js';
 
 /** Options of a ProcessManager. Times are milliseconds, sizes are bytes. */
@@ -86,6 +89,32 @@ export interface ProcessManagerOptions {
    * `{ host, port }` for TCP, which takes `tls` off loopback. Nothing listens unless given.
    */
   readonly listen?: true | string | ListenOptions;
+  /** Workers on other hosts that are dialled at once, as by `addWorker('remote', options)`. */
+  readonly remotes?: readonly RemoteWorkerOptions[];
+  /**
+   * The folder with the modules of tasks. Workers on other hosts look for what is inside of it in their own `root`, and for
+   * anything else at the same path. The current directory unless given.
+   */
+  readonly root?: string;
+}
+
+/** A worker on another host, where `bosun serve` or a RemoteServer runs. */
+export interface RemoteWorkerOptions {
+  /** `{ host, port }`, `[host, port]` or `'host:port'`; 127.0.0.1 and 60006 unless given. */
+  readonly host?: RemoteHost;
+  /** If `host` does not say it. */
+  readonly port?: number;
+  /** The server's; on loopback the one that it has left for this user, unless given. */
+  readonly token?: string;
+  /** Options of `tls.connect`, for a server that has TLS; needed off loopback. */
+  readonly tls?: ConnectionOptions;
+}
+
+/** The same, checked. */
+export interface RemoteSettings {
+  readonly at: RemotePoint;
+  readonly token: string | undefined;
+  readonly tls: ConnectionOptions | undefined;
 }
 
 /**
@@ -125,6 +154,8 @@ export interface ManagerSettings {
   readonly restart: { readonly max: number; readonly within: number };
   readonly signal: AbortSignal | undefined;
   readonly listen: ListenSettings | undefined;
+  readonly remotes: readonly RemoteSettings[];
+  readonly root: string;
 }
 
 const KNOWN = new Set<string>([
@@ -155,6 +186,8 @@ const KNOWN = new Set<string>([
   'restart',
   'signal',
   'listen',
+  'remotes',
+  'root',
 ] satisfies (keyof ProcessManagerOptions)[]);
 
 /**
@@ -172,8 +205,13 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
   const listen = options.listen === undefined ? undefined : checkListen(options.listen);
   const kind = oneOf('kind', options.kind ?? 'process', ['process', 'thread']);
   checkKind(kind, options);
+  if (options.remotes !== undefined && !Array.isArray(options.remotes)) {
+    throw new InvalidArgumentError('remotes is a list of options of remote workers');
+  }
+  const remotes = (options.remotes ?? []).map((remote) => checkRemoteWorker(remote, 'remotes'));
   // A manager that nobody could connect to must run its tasks itself.
-  const workers = integer('workers', options.workers ?? 2 * cores, listen === undefined ? 1 : 0, 1024);
+  const least = listen === undefined && remotes.length === 0 ? 1 : 0;
+  const workers = integer('workers', options.workers ?? 2 * cores, least, 1024);
   const concurrency = integer('concurrency', options.concurrency ?? 1, 1, 1024);
   return {
     workers,
@@ -206,6 +244,8 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
     restart: checkRestart(options.restart),
     signal: checkSignal(options.signal),
     listen,
+    remotes,
+    root: resolve(ofType('root', options.root === undefined ? '.' : options.root, 'string')),
   };
 }
 
@@ -227,7 +267,7 @@ export function checkAddedWorker(
   given: AddWorkerOptions,
   settings: ManagerSettings,
 ): ManagerSettings {
-  oneOf('kind', kind, ['process', 'thread']);
+  oneOf<string>('kind', kind, ['process', 'thread', 'remote']);
   const options = ownOptions(given, 'the options of addWorker');
   checkKnown(options, KNOWN_OF_ADDED, 'addWorker');
   checkKind(kind, options);
@@ -238,6 +278,24 @@ export function checkAddedWorker(
     env: options.env === undefined ? settings.env : { ...ofType('env', options.env, 'object') },
     resourceLimits: options.resourceLimits,
   };
+}
+
+const KNOWN_OF_REMOTE = ['host', 'port', 'token', 'tls'];
+
+/** @throws InvalidArgumentError, OutOfRangeError for what cannot be dialled, or must not be. */
+export function checkRemoteWorker(given: RemoteWorkerOptions, what = 'addWorker'): RemoteSettings {
+  const options = ownOptions(given, `the options of a worker in ${what}`);
+  checkKnown(options, KNOWN_OF_REMOTE, what);
+  const { token, tls } = options;
+  if (token !== undefined) ofType(`the token in ${what}`, token, 'string');
+  if (tls !== undefined) ofType(`tls in ${what}`, tls, 'object');
+  const at = parseHost(options.host);
+  if ('path' in at) return { at, token, tls };
+  if (tls === undefined && !isLoopback(at.host)) {
+    throw new InvalidArgumentError(`${what}: the token would travel to ${at.host} for all to read: give tls`);
+  }
+  const port = options.port === undefined ? at.port : integer('port', options.port, 1, 65_535);
+  return { at: { ...at, port }, token, tls };
 }
 
 /** What the other kind has no use for would be missed. */

@@ -78,7 +78,7 @@ export class Peers {
       return;
     }
     const turn = () => this.#turn(connection);
-    const peer = new Peer(worker, socket, new NetLine(this.#dispatcher, connection, socket, socket, turn));
+    const peer = new Peer(worker, socket, new NetLine(this.#dispatcher, connection, socket, socket, turn, true));
     this.#peers.set(connection, peer);
     socket.setNoDelay?.(true);
     // One whose host is gone would keep its task for ever.

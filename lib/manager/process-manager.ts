@@ -23,8 +23,10 @@ import {
   type AddWorkerOptions,
   checkAddedWorker,
   checkManagerOptions,
+  checkRemoteWorker,
   type ManagerSettings,
   type ProcessManagerOptions,
+  type RemoteWorkerOptions,
 } from './options.js';
 import { Prefixes } from './prefixes.js';
 import type { ManagerStats } from './stats.js';
@@ -139,15 +141,19 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
   }
 
   /**
-   * Starts one worker more, of either kind, beyond `workers`. It is not replaced when it dies.
+   * Starts one worker more beyond `workers`. A process or a thread is not replaced when it dies. `'remote'` dials a host
+   * where `bosun serve` or a RemoteServer runs, and dials again when the link is lost, with another number then.
    *
    * @returns its number.
    * @throws ManagerClosedError; InvalidArgumentError for options that the kind does not have; the system's error when there
    * is no room for another one.
    */
-  addWorker(kind: 'process' | 'thread', options: AddWorkerOptions = {}): WorkerId {
+  addWorker(kind: 'process' | 'thread', options?: AddWorkerOptions): WorkerId;
+  addWorker(kind: 'remote', options?: RemoteWorkerOptions): WorkerId;
+  addWorker(kind: 'process' | 'thread' | 'remote', options: AddWorkerOptions | RemoteWorkerOptions = {}): WorkerId {
     this.#engine.assertOpen();
-    return this.#engine.addWorker(checkAddedWorker(kind, options, this.#settings));
+    if (kind === 'remote') return this.#engine.addRemote(checkRemoteWorker(options as RemoteWorkerOptions));
+    return this.#engine.addWorker(checkAddedWorker(kind, options as AddWorkerOptions, this.#settings));
   }
 
   /**
@@ -180,8 +186,9 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
   }
 
   /**
-   * Resolves when `minWorkers` workers are set up, and peers can connect if there is `listen`. Rejects with a
-   * WorkerStartError, a ListenError or a ManagerClosedError when that cannot be.
+   * Resolves when `minWorkers` workers of this host are set up, remote ones that are dialled have been for once, and peers
+   * can connect if there is `listen`. Rejects with a WorkerStartError, a ListenError or a ManagerClosedError when that
+   * cannot be.
    */
   ready(): Promise<void> {
     return this.#engine.ready();

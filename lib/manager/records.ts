@@ -20,8 +20,12 @@ export const RECORD = {
   UNRESPONSIVE: 14,
   FOREIGN_MESSAGE: 15,
   CLOSED: 16,
-  PROGRESS: 17,
+  WORKER_EXIT: 17,
+  PROGRESS: 18,
 } as const;
+
+/** A bit of the kind: the payload comes from a remote worker. */
+const FOREIGN_PAYLOAD = 0x40;
 
 /** A bit of the kind: the payload is not in the record, but attached to it. */
 const ATTACHED = 0x80;
@@ -42,6 +46,8 @@ export interface DispatchRecord {
   readonly level: number;
   /** The task's bytes come from a listening socket. */
   readonly foreign: boolean;
+  /** The payload comes from a worker on another host, and is a plain one. */
+  readonly isRemote: boolean;
   readonly attempt: number;
   readonly id: number;
   readonly bytes: Uint8Array;
@@ -91,7 +97,8 @@ export class RecordReader {
       slot: getU32(bytes, at + 8),
       worker: getU32(bytes, at + 12),
       runUs: getU32(bytes, at + 16),
-      kind: isOwned ? kind - ATTACHED : kind,
+      kind: kind & ~(ATTACHED | FOREIGN_PAYLOAD),
+      isRemote: (kind & FOREIGN_PAYLOAD) !== 0,
       level: (bytes[at + 21] as number) & 0x7f,
       foreign: (bytes[at + 21] as number) > 0x7f,
       attempt: getU32(bytes, at + 20) >>> 16,

@@ -14,6 +14,7 @@ import { AbortSignals } from '../task/abort-signals.js';
 import type { ProgressListener } from '../task/manager.js';
 import { backoffMs } from '../task/policy.js';
 import { tell } from '../task/progress.js';
+import { decodeForeign } from '../wire/foreign.js';
 import { encodeLoss } from '../wire/loss.js';
 import { decodePayload } from '../wire/payload.js';
 import { announce, isAnnounced } from './announce.js';
@@ -82,11 +83,11 @@ export class Settlement {
   }
 
   /** A task says how far it has come. */
-  progress({ ticket, bytes, start, end }: DispatchRecord): void {
+  progress({ ticket, bytes, start, end, isRemote }: DispatchRecord): void {
     const listener = this.#listeners.get(ticket);
     const handle = this.#parts.submissions.handleOf(ticket);
     if (listener === undefined && handle?.isListened !== true) return;
-    const value = decodePayload(bytes, start, end);
+    const value = isRemote ? foreignOrError(bytes, start, end) : decodePayload(bytes, start, end);
     if (listener !== undefined) tell([listener], value);
     handle?.progress(value);
   }
@@ -200,7 +201,8 @@ export class Settlement {
         // Nobody waits for the result of a task that another task scheduled, and a peer may have none to give.
         if (record.ticket === NO_TICKET || record.start === record.end) return { value: undefined };
         try {
-          return { value: decodePayload(record.bytes, record.start, record.end, record.isOwned) };
+          const { bytes, start, end, isRemote, isOwned } = record;
+          return { value: isRemote ? decodeForeign(bytes, start, end) : decodePayload(bytes, start, end, isOwned) };
         } catch (cause) {
           const { id: taskId, worker } = record;
           const details = { cause, taskId, pid: pidOf(worker) };
@@ -262,5 +264,14 @@ export class Settlement {
     const known = name ?? (error instanceof WorkerException ? error.taskName : undefined);
     const details = { id, name: known, priority: level, worker, runMs: runUs / 1000 };
     announce(events, event, failed ? { ...details, error } : details);
+  }
+}
+
+/** A worker on another host may say anything: what is no plain value is the error that says so, in its place. */
+function foreignOrError(bytes: Uint8Array, start: number, end: number): unknown {
+  try {
+    return decodeForeign(bytes, start, end);
+  } catch (error) {
+    return error;
   }
 }

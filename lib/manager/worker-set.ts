@@ -1,33 +1,44 @@
 // The local workers of one manager: started on demand, replaced when they die, stopped together.
 
+import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { type LossDetails, WorkerStartError } from '../errors.js';
+import { type LossDetails, ProtocolError, WorkerStartError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import type { WorkerId } from '../task/context.js';
 import type { WorkerEnd, WorkerState } from '../worker/worker-life.js';
+import { Deaths, retryAfter } from './backoff.js';
 import { ClosePolicy, type WorkerExit } from './close.js';
 import { ConnectionFigures, type Figures } from './connection-figures.js';
-import { exitText } from './failures.js';
+import { describeDeath } from './death-text.js';
+import { Dialler } from './dialler.js';
+import { workerName } from './failures.js';
 import { faultText } from './faults.js';
 import { Member } from './member.js';
-import type { ManagerSettings } from './options.js';
+import type { ManagerSettings, RemoteSettings } from './options.js';
+import type { DispatchRecord } from './records.js';
+import { RemoteMember } from './remote-member.js';
+
+/** A worker, wherever it runs. */
+export type AnyMember = Member | RemoteMember;
 
 /** What is known of a worker now. */
 export interface WorkerInfo extends Figures {
   readonly worker: WorkerId;
   readonly pid: number | undefined;
   readonly state: WorkerState;
+  /** Where a worker on another host is, `host:port`; its pid is one of that host. */
+  readonly host?: string;
 }
 
 /** What the manager does when something happened to a worker. */
 export interface WorkerSetOwner {
   /** Bytes arrived, or a worker is gone: dispatch, and read what the dispatcher says. */
   turn(): void;
-  started(member: Member): void;
+  started(member: AnyMember): void;
   /** The exit is known; `member.lost` is what has to be settled. */
-  lost(member: Member, exit: LossDetails): void;
+  lost(member: AnyMember, exit: LossDetails): void;
   /** That is done; another may take its place. */
-  exited(member: Member, exit: LossDetails): void;
+  exited(member: AnyMember, exit: LossDetails): void;
   /** A worker could not be started, or died before it was set up; it is tried again. */
   troubled(error: Error, retryMs: number): void;
   /** Workers cannot be started; nothing will ever run. */
@@ -37,15 +48,8 @@ export interface WorkerSetOwner {
 /** Workers whose pids are remembered: failures of the dead may be read later. */
 const KEPT_PIDS = 10_000;
 
-/** Of what a worker said before it died, in errors. */
-const LAST_LINES = 5;
-
 /** A set-up that takes longer does not keep others from being started. */
 const SLOW_START_MS = 1_000;
-
-/** Between starts that fail, doubled each time. */
-const FIRST_RETRY_MS = 20;
-const MAX_RETRY_MS = 5_000;
 
 /** The system has no room for a process now, and may have some later. */
 const REFUSALS = new Set(['EAGAIN', 'EMFILE', 'ENFILE', 'ENOMEM']);
@@ -54,15 +58,16 @@ export class WorkerSet {
   readonly #dispatcher: NativeDispatcher;
   readonly #settings: ManagerSettings;
   readonly #owner: WorkerSetOwner;
-  readonly #members = new Map<number, Member>();
-  /** By `addWorker`. */
-  readonly #added = new Set<Member>();
+  readonly #members = new Map<number, AnyMember>();
+  /** By `addWorker`, or from another host: nobody takes their place. */
+  readonly #added = new Set<AnyMember>();
+  readonly #diallers = new Set<Dialler>();
   readonly #figures: ConnectionFigures;
   /** Of the dead too: their tasks' failures may be read later. */
   readonly #pids = new Map<WorkerId, number>();
   #numbers = 0;
   /** When workers died that had not ended a task. */
-  #deaths: number[] = [];
+  readonly #deaths: Deaths;
   #failedStarts = 0;
   #pause: NodeJS.Timeout | undefined;
   /** How many there are to be when the pause is over. */
@@ -73,26 +78,34 @@ export class WorkerSet {
     this.#dispatcher = dispatcher;
     this.#figures = new ConnectionFigures(dispatcher);
     this.#settings = settings;
+    this.#deaths = new Deaths(settings.restart);
     this.#owner = owner;
   }
 
+  /** Without those that were added. */
   get size(): number {
-    return this.#members.size;
+    return this.#members.size - this.#added.size;
+  }
+
+  /** True while a remote worker is awaited that has not been there yet. */
+  get isDialling(): boolean {
+    return [...this.#diallers].some(({ isAwaited }) => isAwaited);
   }
 
   /** Workers that may be set up at any moment; those that take long are not waited for. */
   get starting(): number {
     const since = performance.now() - SLOW_START_MS;
     let count = 0;
-    for (const { life, startedAt } of this.#members.values()) {
-      if (life.state === 'starting' && startedAt > since) count++;
+    for (const member of this.#members.values()) {
+      if (member instanceof Member && member.life.state === 'starting' && member.startedAt > since) count++;
     }
     return count;
   }
 
+  /** On this host. */
   get alive(): number {
     let count = 0;
-    for (const { life } of this.#members.values()) if (life.state === 'alive') count++;
+    for (const member of this.#members.values()) if (member instanceof Member && member.life.state === 'alive') count++;
     return count;
   }
 
@@ -107,14 +120,16 @@ export class WorkerSet {
     return this.#pids.get(worker);
   }
 
-  find(worker: WorkerId): Member | undefined {
+  find(worker: WorkerId): AnyMember | undefined {
     for (const member of this.#members.values()) if (member.worker === worker) return member;
     return undefined;
   }
 
   info(): WorkerInfo[] {
-    return [...this.#members.values()].map(({ worker, life, connection }) => {
-      return { worker, pid: life.pid, state: life.state, ...this.#figures.of(connection) };
+    return [...this.#members.values()].map((member) => {
+      const { worker, life, connection } = member;
+      const host = member instanceof RemoteMember ? { host: member.host } : {};
+      return { worker, pid: life.pid, state: life.state, ...host, ...this.#figures.of(connection) };
     });
   }
 
@@ -128,7 +143,7 @@ export class WorkerSet {
   grow(count: number): void {
     this.#wanted = Math.max(this.#wanted, count);
     if (this.#pause !== undefined) return;
-    while (!this.#stopping && this.#members.size < Math.min(this.#wanted, this.#settings.workers + this.#added.size)) {
+    while (!this.#stopping && this.size < Math.min(this.#wanted, this.#settings.workers)) {
       try {
         this.#start();
       } catch (error) {
@@ -147,15 +162,60 @@ export class WorkerSet {
     return member.worker;
   }
 
-  #start(settings = this.#settings): Member {
-    const member = new Member(this.nextNumber(), this.#dispatcher, settings, () => this.#owner.turn());
+  /** A worker on another host, which is dialled until it is there, and again when it is lost. */
+  dial(settings: RemoteSettings): WorkerId {
+    const dialler = new Dialler(settings, {
+      restart: this.#settings.restart,
+      join: (socket, host) => this.#join(socket, host),
+      troubled: (error, retryMs) => this.#onRemoteTrouble(dialler, error, retryMs),
+    });
+    const { worker } = dialler.dial();
+    this.#diallers.add(dialler);
+    return worker;
+  }
+
+  /** One that has dialled; it stays until it leaves. */
+  join(socket: Socket, host: string, rest: Buffer): void {
+    if (this.#stopping) {
+      socket.destroy();
+      return;
+    }
+    this.#join(socket, host).receive(rest);
+    this.#owner.turn();
+  }
+
+  #join(socket: Socket, host: string): RemoteMember {
+    const link = { socket, host };
+    const member = new RemoteMember(this.nextNumber(), this.#dispatcher, this.#settings, link, () =>
+      this.#owner.turn(),
+    );
+    this.#added.add(member);
+    this.#keep(member);
+    return member;
+  }
+
+  #onRemoteTrouble(dialler: Dialler, error: WorkerStartError, retryMs: number): void {
+    this.#owner.troubled(error, retryMs);
+    if (!dialler.isOver) return;
+    this.#diallers.delete(dialler);
+    const { workers, listen } = this.#settings;
+    const nobody = workers === 0 && listen === undefined && this.#members.size + this.#diallers.size === 0;
+    if (nobody) this.#owner.failed(error);
+  }
+
+  #keep(member: AnyMember): void {
     this.#members.set(member.connection, member);
-    if (member.pid !== undefined) this.#pids.set(member.worker, member.pid);
     this.#pids.delete(member.worker - KEPT_PIDS);
-    this.#watchSuspension(member);
     void member.gone.then((exit) => this.#onGone(member, exit));
     // Its hello waits to be written.
     queueMicrotask(() => this.#owner.turn());
+  }
+
+  #start(settings = this.#settings): Member {
+    const member = new Member(this.nextNumber(), this.#dispatcher, settings, () => this.#owner.turn());
+    if (member.pid !== undefined) this.#pids.set(member.worker, member.pid);
+    this.#watchSuspension(member);
+    this.#keep(member);
     const slow = setTimeout(() => this.#owner.turn(), SLOW_START_MS + 1).unref();
     void member.gone.then(() => clearTimeout(slow));
     return member;
@@ -190,10 +250,12 @@ export class WorkerSet {
   }
 
   /** A worker that does not keep to the protocol is not one of ours any more. */
-  #refuse(member: Member, fault: number): void {
-    process.emitWarning(`worker ${member.worker} (pid ${member.pid}) sent ${faultText(fault)}: it is killed`, {
-      code: 'BOSUN_W002',
-    });
+  #refuse(member: AnyMember, fault: number): void {
+    process.emitWarning(`${workerName(member)} sent ${faultText(fault)}: it is killed`, { code: 'BOSUN_W002' });
+    if (member instanceof RemoteMember) {
+      member.endReason = `it sent ${faultText(fault)}`;
+      member.startError ??= new ProtocolError(member.endReason);
+    }
     void member.life.kill();
   }
 
@@ -205,21 +267,39 @@ export class WorkerSet {
     void member.life.stop(() => {}, { grace: 0 });
   }
 
+  /** What a remote worker's host says of its end. */
+  exiting(record: DispatchRecord): void {
+    const member = this.find(record.worker);
+    if (member instanceof RemoteMember) member.exited(record);
+  }
+
   /** To be called when a worker has reported that it is set up. */
-  ready(worker: WorkerId): void {
-    const member = this.find(worker);
+  ready(record: DispatchRecord): void {
+    const member = this.find(record.worker);
     if (member === undefined) return;
-    this.#failedStarts = 0;
+    if (member instanceof RemoteMember) {
+      member.greeted(record);
+      if (member.pid !== undefined) this.#pids.set(member.worker, member.pid);
+      this.#diallerOf(member)?.joined();
+    } else {
+      this.#failedStarts = 0;
+    }
     member.wasReady = true;
     member.life.markAlive();
     this.#owner.started(member);
   }
 
-  #onGone(member: Member, exit: LossDetails): void {
+  #diallerOf(member: RemoteMember): Dialler | undefined {
+    for (const dialler of this.#diallers) if (dialler.owns(member)) return dialler;
+    return undefined;
+  }
+
+  #onGone(member: AnyMember, exit: LossDetails): void {
     this.#members.delete(member.connection);
     this.#added.delete(member);
     this.#owner.lost(member, exit);
-    this.#judge(member, exit);
+    if (member instanceof Member) this.#judge(member, exit);
+    else if (!this.#stopping) this.#diallerOf(member)?.ended(member, exit);
     this.#owner.exited(member, exit);
     this.#owner.turn();
   }
@@ -250,11 +330,8 @@ export class WorkerSet {
 
   /** A worker died that had not ended a single task: more than a few of them mean that no other will either. */
   #onUseless(what: string, cause: unknown, wasReady: boolean): void {
-    const { max, within } = this.#settings.restart;
-    const now = performance.now();
-    this.#deaths = [...this.#deaths.filter((time) => time > now - within), now];
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
-    if (this.#deaths.length > max) {
+    if (this.#deaths.add()) {
       this.#fail(`${what}${reason}`, cause, wasReady);
       return;
     }
@@ -264,7 +341,7 @@ export class WorkerSet {
   }
 
   #pauseStarts(): number {
-    const retryMs = Math.min(FIRST_RETRY_MS * 2 ** (this.#failedStarts - 1), MAX_RETRY_MS);
+    const retryMs = retryAfter(this.#failedStarts);
     this.#wanted = Math.max(this.#wanted, this.#settings.minWorkers, 1);
     clearTimeout(this.#pause);
     this.#pause = setTimeout(() => {
@@ -275,10 +352,9 @@ export class WorkerSet {
   }
 
   #fail(last: string, cause: unknown, wasReady: boolean): void {
-    this.#stopping = true;
-    clearTimeout(this.#pause);
-    const { setup, restart } = this.#settings;
-    const many = `${this.#deaths.length} workers within ${restart.within} ms`;
+    this.#beginToStop();
+    const { setup } = this.#settings;
+    const many = `${this.#deaths.count} workers within ${this.#deaths.within} ms`;
     const how = wasReady ? 'died before they had ended a task' : 'could not be set up';
     const advice = setup === undefined ? '' : `. To see why, run its set-up by itself: node ${pathOf(setup.module)}`;
     const message = `${many} ${how}, and the manager has given up; the last: ${last}${wasReady ? '' : advice}`;
@@ -287,11 +363,10 @@ export class WorkerSet {
 
   /** Ends every worker, and starts none from now on. `kill` while it waits makes short work of it. */
   async stop(policy: ClosePolicy, grace: number): Promise<WorkerExit[]> {
-    this.#stopping = true;
-    clearTimeout(this.#pause);
+    this.#beginToStop();
     const members = [...this.#members.values()];
     const ends = members.map((member) =>
-      policy === ClosePolicy.KILL
+      policy === ClosePolicy.KILL || (member instanceof RemoteMember && !member.wasReady)
         ? member.life.kill()
         : member.life.stop(() => this.#dispatcher.sendClose(member.connection, policy === ClosePolicy.CANCEL), {
             grace,
@@ -301,14 +376,19 @@ export class WorkerSet {
     return Promise.all(members.map((member, i) => this.#report(member, ends[i] as Promise<WorkerEnd>)));
   }
 
-  /** The last rung for all. */
-  kill(): void {
+  #beginToStop(): void {
     this.#stopping = true;
     clearTimeout(this.#pause);
+    for (const dialler of this.#diallers) dialler.stop();
+  }
+
+  /** The last rung for all. */
+  kill(): void {
+    this.#beginToStop();
     for (const { life } of this.#members.values()) void life.kill();
   }
 
-  async #report(member: Member, end: Promise<WorkerEnd>): Promise<WorkerExit> {
+  async #report(member: AnyMember, end: Promise<WorkerEnd>): Promise<WorkerExit> {
     const { exitCode, exitSignal, forced } = await end;
     await member.gone;
     return { worker: member.worker, pid: member.life.pid, exitCode, exitSignal, forced };
@@ -322,18 +402,4 @@ function isRefusal(error: unknown): error is Error {
 /** What a shell can start. */
 function pathOf(module: string): string {
   return module.startsWith('file:') ? fileURLToPath(module) : module;
-}
-
-/** The last lines that say something; a stack alone does not. */
-function lastWords(stderr: string): string {
-  const lines = stderr.split('\n').filter((line) => line.trim() !== '' && !/^\s+at |^Node\.js v/.test(line));
-  return lines.slice(-LAST_LINES).join('\n');
-}
-
-function describeDeath({ worker, pid, life, wasReady }: Member, exit: LossDetails): string {
-  if (pid === undefined) return `worker ${worker} could not be started${life.spawnError ? '' : ' for no known reason'}`;
-  const { stderrTail } = exit;
-  const when = wasReady ? '' : ' before it was set up';
-  const said = stderrTail ? `, after it had said: ${lastWords(stderrTail)}` : '';
-  return `worker ${worker} (pid ${pid}) ended with ${exitText(exit)}${when}${said}`;
 }

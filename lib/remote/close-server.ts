@@ -4,7 +4,7 @@ import { WorkerStartError } from '../errors.js';
 import { checkKnown, ownOptions } from '../own-options.js';
 import type { EndMessage } from '../runtime/target-loop.js';
 import { SAY } from '../wire/line.js';
-import { dial, type RemoteOptions } from '../worker/remote-place.js';
+import { dialServer, type RemoteOptions } from '../worker/remote-place.js';
 import { checkRemote } from '../worker/worker-options.js';
 
 /**
@@ -19,7 +19,7 @@ export async function closeServer(given: RemoteOptions): Promise<void> {
   const options = ownOptions(given, 'the options of closeServer');
   checkKnown(options, ['host', 'token', 'tls'], 'closeServer');
   checkRemote(options);
-  const { line } = dial(options);
+  const { line } = dialServer(options);
   try {
     await new Promise<void>((resolve, reject) => {
       line.onMessage = (type, value) => {

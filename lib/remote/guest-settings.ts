@@ -1,6 +1,6 @@
 // What a guest is told by its server, and by its client.
 
-import type { AllowList } from './allow-list.js';
+import type { AllowList } from '../task/allow-list.js';
 import type { Contexts } from './contexts.js';
 
 /** One that another connection is about. */

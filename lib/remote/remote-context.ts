@@ -7,7 +7,7 @@ import type { EndMessage } from '../runtime/target-loop.js';
 import { type Line, SAY } from '../wire/line.js';
 import { within } from '../within.js';
 import { PersistentRemoteWorker, type PersistentWorkerOptions } from '../worker/persistent-worker.js';
-import { dial, type RemoteOptions } from '../worker/remote-place.js';
+import { dialServer, type RemoteOptions } from '../worker/remote-place.js';
 import { remoteReference, type WorkerTarget } from '../worker/target.js';
 import { RemoteWorker } from '../worker/worker.js';
 import { checkContextId, checkRemote, type WorkerContext, type WorkerOptions } from '../worker/worker-options.js';
@@ -66,7 +66,7 @@ export class RemoteContext implements WorkerContext, AsyncDisposable {
       { id, ...(target !== undefined && remoteReference(target)) },
       { args, kwargs },
     ];
-    const { socket, line } = dial(this.remote);
+    const { socket, line } = dialServer(this.remote);
     this.#line = line;
     this.#ref = () => socket.ref();
     let lineError: Error | undefined;

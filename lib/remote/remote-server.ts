@@ -1,17 +1,21 @@
 // Runs workers for clients on other hosts: each in a process of its own, behind a token, from modules that are allowed.
 
+import { resolve } from 'node:path';
 import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { KeepAlive } from '../manager/keep-alive.js';
 import { checkListen, type ListenOptions } from '../manager/listen-options.js';
 import { addressOf, Listener } from '../manager/listener.js';
 import { checkKnown, delay, integer, MAX_DELAY_MS, ownOptions } from '../own-options.js';
+import { AllowList } from '../task/allow-list.js';
 import { isLoopback } from '../wire/address.js';
+import { ROLE } from '../wire/first-frame.js';
 import { DEFAULT_MAX_FRAME_BYTES } from '../wire/frame.js';
-import { AllowList } from './allow-list.js';
+import { Bridge, type BridgeSettings } from './bridge.js';
 import { Contexts } from './contexts.js';
 import { Guest } from './guest.js';
 import type { GuestSettings } from './guest-settings.js';
 import { leaveToken, takeTokenAway } from './left-token.js';
+import { type EndSignal, untilSignal } from './until-signal.js';
 
 /** Options of a RemoteServer. */
 export interface RemoteServerOptions extends Pick<ListenOptions, 'host' | 'port' | 'tls' | 'token'> {
@@ -69,8 +73,8 @@ const KNOWN = [
  */
 export class RemoteServer implements AsyncDisposable {
   readonly #listener: Listener;
-  readonly #guests = new Set<Guest>();
-  readonly #settings: GuestSettings;
+  readonly #guests = new Set<Guest | Bridge>();
+  readonly #settings: GuestSettings & BridgeSettings;
   readonly #token: string;
   /** Clients of this user on this host find the token by themselves. */
   readonly #leavesToken: boolean;
@@ -111,6 +115,7 @@ export class RemoteServer implements AsyncDisposable {
       process.emitWarning(`a connection from ${address} was refused: ${oneLine(reason)}`, { code: 'BOSUN_W005' });
     this.#settings = {
       allowList: new AllowList(root, allowModules),
+      places: { root: resolve(root), allowed: allowModules?.map((path) => resolve(root, path)) },
       contexts: new Contexts(maxWorkers),
       lifelines: new Map(),
       isFull: () => this.workers >= maxWorkers,
@@ -127,7 +132,13 @@ export class RemoteServer implements AsyncDisposable {
     this.#listener = new Listener(
       listen,
       {
-        admit: (socket, rest) => {
+        admit: (socket, rest, role) => {
+          if (role === ROLE.WORKER || (role === ROLE.MANAGER && this.workers >= maxWorkers)) {
+            const why = role === ROLE.WORKER ? 'it looks for a manager, and this is none' : 'there are enough workers';
+            refused(addressOf(socket), why);
+            socket.destroy();
+            return;
+          }
           // A worker, its lifeline, and as many contexts.
           if (this.#guests.size >= 3 * maxWorkers || this.#end !== undefined) {
             if (this.#end === undefined) refused(addressOf(socket), 'there are too many connections already');
@@ -135,7 +146,7 @@ export class RemoteServer implements AsyncDisposable {
             return;
           }
           if (rest.byteLength > 0) socket.unshift(rest);
-          const guest = new Guest(socket, this.#settings);
+          const guest = role === ROLE.MANAGER ? new Bridge(socket, this.#settings) : new Guest(socket, this.#settings);
           this.#guests.add(guest);
           const forget = () => void this.#guests.delete(guest);
           guest.gone.then(forget, forget);
@@ -177,7 +188,7 @@ export class RemoteServer implements AsyncDisposable {
 
   /** Clients with a worker, or about to have one. */
   get workers(): number {
-    return [...this.#guests].filter(({ isWorker }) => isWorker).length;
+    return [...this.#guests].filter((guest) => guest instanceof Bridge || guest.isWorker).length;
   }
 
   /** Lets nobody in any more, and stops every worker: asks its target, and makes it end after `grace`. */
@@ -210,9 +221,6 @@ function oneLine(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ').trim();
 }
 
-/** What a shell calls the exit of a process that one of these has ended. */
-const SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
-
 /** Who wants to know how far a server is. */
 export interface RunServerHooks {
   /** Ends it as a signal does. */
@@ -230,32 +238,21 @@ export interface RunServerHooks {
 export async function runServer(
   options: RemoteServerOptions = {},
   { listening, ending, signal: abort }: RunServerHooks = {},
-): Promise<keyof typeof SIGNALS | undefined> {
+): Promise<EndSignal | undefined> {
   const server = new RemoteServer(options);
   await server.listen();
-  let isEnding = false;
-  let onSignal: (name: NodeJS.Signals) => void = () => {};
   let onAbort: () => void = () => {};
-  const signal = await new Promise<keyof typeof SIGNALS | undefined>((resolve) => {
-    onSignal = (name) => {
-      const signal = name as keyof typeof SIGNALS;
-      if (isEnding) process.exit(SIGNALS[signal]);
-      isEnding = true;
-      resolve(signal);
-    };
-    onAbort = () => {
-      isEnding = true;
-      resolve(undefined);
-    };
-    for (const name of Object.keys(SIGNALS)) process.on(name, onSignal);
+  const aborted = new Promise<void>((resolve) => {
+    onAbort = resolve;
     abort?.addEventListener('abort', onAbort);
-    void server.ended.then(() => resolve(undefined));
-    if (abort?.aborted === true) onAbort();
-    else listening?.(server);
+    if (abort?.aborted === true) resolve();
   });
-  if (isEnding) ending?.();
-  await server.terminate();
-  for (const name of Object.keys(SIGNALS)) process.off(name, onSignal);
+  const told = untilSignal([aborted, server.ended]);
+  if (abort?.aborted !== true) listening?.(server);
+  const { signal, forget } = await told;
   abort?.removeEventListener('abort', onAbort);
+  if (signal !== undefined || abort?.aborted === true) ending?.();
+  await server.terminate();
+  forget();
   return signal;
 }

@@ -3,24 +3,18 @@
 import { BosunError, CancellationError, ProtocolError, WouldDeadlockError } from '../errors.js';
 import { AbortSignals } from '../task/abort-signals.js';
 import type { WorkerId } from '../task/context.js';
-import { encodeSpec } from '../task/encode.js';
 import { deadlineMissed, taskFailed, taskTimedOut } from '../task/failures.js';
 import type { ProgressListener, RunOptions } from '../task/manager.js';
 import type { TaskPolicy } from '../task/policy.js';
 import { tell } from '../task/progress.js';
 import type { TaskSpec } from '../task/spec.js';
-import { decodeFailure } from '../wire/failure.js';
 import { FRAME, RESULT_STATUS, SCHEDULE_AWAITED } from '../wire/frame.js';
-import { decodeLoss } from '../wire/loss.js';
-import { decodePayload, encodePayload } from '../wire/payload.js';
+import { toLoss } from '../wire/loss.js';
 import type { ForkResult, Link } from './link.js';
 import type { RunContext, Wait } from './run-context.js';
 
 /** As in native/dispatch/slab.h. */
 const FLAG_INBOX_ERRORS = 1;
-
-/** Longer results are not copied out of what arrived with them. */
-const LONG_BYTES = 64 * 1024;
 
 /** A task that a task here schedules. */
 export interface Fork {
@@ -66,14 +60,14 @@ export class Forks {
    * @throws DataCloneError, FrameTooLargeError
    */
   schedule(context: RunContext, fork: Fork): number {
-    return this.#schedule(context, fork, FLAG_INBOX_ERRORS, encodeSpec(fork.spec));
+    return this.#schedule(context, fork, FLAG_INBOX_ERRORS, this.#link.codec.spec(fork.spec));
   }
 
   /** Schedules a task and waits for its result; what else is wrong rejects. */
   async run(context: RunContext, fork: Fork, { signal, onProgress }: RunOptions): Promise<unknown> {
     signal?.throwIfAborted();
     if (context.stopped !== undefined) throw context.stopped;
-    const payload = encodeSpec(fork.spec);
+    const payload = this.#link.codec.spec(fork.spec);
     let number = 0;
     const result = this.#wait(context, fork.name, undefined, () => {
       number = this.#schedule(context, fork, SCHEDULE_AWAITED, payload);
@@ -103,7 +97,7 @@ export class Forks {
   }
 
   send(number: number, letter: unknown): void {
-    this.#link.sendNumber(FRAME.LETTER, number, encodePayload(letter, 'message'));
+    this.#link.sendNumber(FRAME.LETTER, number, this.#link.codec.message(letter));
   }
 
   /**
@@ -129,7 +123,7 @@ export class Forks {
 
   sendMessage(message: unknown): Promise<void> {
     // Thrown at the call: a task that does not await must still see that its message cannot travel.
-    return this.#link.message(encodePayload(message, 'message'));
+    return this.#link.message(this.#link.codec.message(message));
   }
 
   #schedule(context: RunContext, { level, policy }: Fork, flags: number, payload: Uint8Array): number {
@@ -171,14 +165,18 @@ export class Forks {
   }
 
   /** @throws what the task ended with. */
-  #valueOf({ number, status, bytes, start, end, worker, attempt }: ForkResult, { name, reason }: ForkWait): unknown {
+  #valueOf(
+    { number, status, isForeign, bytes, start, end, worker, attempt }: ForkResult,
+    { name, reason }: ForkWait,
+  ): unknown {
+    const { codec } = this.#link;
     const id = this.idOf(number);
     const run = { id, worker, attempt, pid: undefined };
     switch (status) {
       case RESULT_STATUS.VALUE:
-        return start === end ? undefined : decodePayload(bytes, start, end, end - start > LONG_BYTES);
+        return start === end ? undefined : codec.received(bytes, start, end, isForeign);
       case RESULT_STATUS.ERROR: {
-        const failure = decodeFailure(bytes.subarray(start, end));
+        const failure = codec.receivedFailure(bytes.subarray(start, end), isForeign);
         throw taskFailed(run, failure.name, failure.error);
       }
       case RESULT_STATUS.CANCELLED:
@@ -188,7 +186,7 @@ export class Forks {
       case RESULT_STATUS.DEADLINE:
         throw reason ?? deadlineMissed(id, name);
       case RESULT_STATUS.LOST:
-        throw decodeLoss(bytes, start, end);
+        throw toLoss(codec.received(bytes, start, end, false));
       case RESULT_STATUS.DEADLOCK:
         throw new WouldDeadlockError(
           `task '${name}' could never run: every place of the manager is taken by a task that waits for another ` +

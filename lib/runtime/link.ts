@@ -9,13 +9,15 @@ import {
   DEFAULT_MAX_FRAME_BYTES,
   FRAME,
   HEADER_BYTES,
+  LETTER_FIELDS,
   NUMBER_FIELDS,
   RESULT_FIELDS,
   SCHEDULE_FIELDS,
   TASK_FIELDS,
 } from '../wire/frame.js';
-import { BYTES_TAG, type ByteRange, decodePayload } from '../wire/payload.js';
+import { BYTES_TAG, type ByteRange } from '../wire/payload.js';
 import { getU32, putU32 } from '../wire/u32.js';
+import { ownCodec, type TaskCodec } from './task-codec.js';
 
 /** How a task ended, as in native/frame/frame.h. */
 export const DONE_STATUS = { VALUE: 0, ERROR: 1, CANCELLED: 2 } as const;
@@ -38,6 +40,8 @@ export interface ForkResult {
   readonly attempt: number;
   /** See RESULT_STATUS. */
   readonly status: number;
+  /** It ran on another host. */
+  readonly isForeign: boolean;
   readonly bytes: Buffer;
   readonly start: number;
   readonly end: number;
@@ -67,7 +71,9 @@ export class Link {
   #messages = 0;
   #receipts: Receipt[] = [];
 
-  /** The longest body that the manager accepts; known from its hello on. */
+  /** How values travel to the manager; known from its hello on. */
+  codec: TaskCodec = ownCodec;
+  /** The longest body that the manager accepts; likewise. */
   maxFrameBytes = DEFAULT_MAX_FRAME_BYTES;
   /** Called when there may be tasks to begin. */
   onTasks: () => void = () => {};
@@ -270,10 +276,10 @@ export class Link {
         this.onCancel(getU32(bytes, start), bytes[start + 4] as number);
         break;
       case FRAME.LETTER:
-        this.onLetter(getU32(bytes, start), decodePayload(bytes, start + NUMBER_FIELDS, end));
+        this.onLetter(getU32(bytes, start), this.#received(bytes, start, end));
         break;
       case FRAME.PROGRESS:
-        this.onProgress(getU32(bytes, start), decodePayload(bytes, start + NUMBER_FIELDS, end));
+        this.onProgress(getU32(bytes, start), this.#received(bytes, start, end));
         break;
       case FRAME.RESULT:
         this.onResult({
@@ -281,6 +287,7 @@ export class Link {
           worker: getU32(bytes, start + 4),
           attempt: (bytes[start + 8] as number) | ((bytes[start + 9] as number) << 8),
           status: bytes[start + 10] as number,
+          isForeign: bytes[start + 11] === 1,
           bytes,
           start: start + RESULT_FIELDS,
           end,
@@ -295,6 +302,15 @@ export class Link {
       default:
         // A newer manager may say more than this worker understands; nothing of it concerns a task.
         break;
+    }
+  }
+
+  /** What cannot be read here is the error that says so, in its place. */
+  #received(bytes: Buffer, start: number, end: number): unknown {
+    try {
+      return this.codec.received(bytes, start + LETTER_FIELDS, end, bytes[start + NUMBER_FIELDS] === 1);
+    } catch (error) {
+      return error;
     }
   }
 

@@ -1,14 +1,16 @@
 // A worker of a manager, wherever it runs: set up, at work, at its end.
 
-import { encodeFailure } from '../wire/failure.js';
+import { ModuleMap } from '../task/module-map.js';
+import { relocateModules } from '../task/target.js';
 import { FRAME } from '../wire/frame.js';
-import { decodePayload, encodePayload } from '../wire/payload.js';
+import { decodePayload } from '../wire/payload.js';
 import type { WorkerConfiguration } from './configuration.js';
 import { Forks } from './forks.js';
 import type { Link } from './link.js';
 import { createLogger, redirectConsole } from './log.js';
 import type { RunContext } from './run-context.js';
 import { createSession } from './session.js';
+import { remoteCodec } from './task-codec.js';
 import { TaskLoop } from './task-loop.js';
 import { TaskManager } from './task-manager.js';
 
@@ -19,11 +21,16 @@ export async function serveTasks(link: Link): Promise<void> {
     link.onHello = (bytes) => resolve(decodePayload(bytes) as WorkerConfiguration);
   });
   link.maxFrameBytes = configuration.maxFrameBytes;
+  if (configuration.remote !== undefined) {
+    const modules = new ModuleMap(configuration.remote.there, configuration.remote.places);
+    link.codec = remoteCodec(modules);
+    relocateModules((url) => modules.toHere(url));
+  }
   const log = createLogger(configuration.logFile);
   if (configuration.logFile) redirectConsole(log);
 
   const owned = await createSession(configuration.setup).catch((error: unknown) => {
-    link.startFailed(encodeFailure('setup', error));
+    link.startFailed(link.codec.failure('setup', error));
     process.exitCode = 1;
   });
   if (owned === undefined) return;
@@ -31,7 +38,7 @@ export async function serveTasks(link: Link): Promise<void> {
   const environment = {
     managerOf: (context: RunContext) => new TaskManager(forks, context, configuration),
     progress: (sequence: number, value: unknown) =>
-      link.sendNumber(FRAME.PROGRESS, sequence, encodePayload(value, 'progress')),
+      link.sendNumber(FRAME.PROGRESS, sequence, link.codec.message(value, 'progress')),
     session: owned.session,
     log,
     worker: configuration.worker,

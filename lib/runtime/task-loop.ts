@@ -4,11 +4,9 @@ import { describe } from '../describe.js';
 import { FrameTooLargeError, ResultCloneError, WouldDeadlockError } from '../errors.js';
 import { WORKER_HEAD, WORKER_LARGE, WORKER_NOTHING } from '../native.js';
 import { callInContext, runInContext } from '../task/context.js';
-import { checkSpec, makeTask, revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
-import { encodeFailure } from '../wire/failure.js';
-import { decodeForeign } from '../wire/foreign.js';
+import { makeTask, revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
 import { checkFrameSize, DONE_FIELDS, TASK_FIELDS, TASK_FOREIGN } from '../wire/frame.js';
-import { type ByteRange, decodePart, decodePayload, encodeRange, isLongBuffer, rangeOf } from '../wire/payload.js';
+import { type ByteRange, decodePart, decodePayload, isLongBuffer, rangeOf } from '../wire/payload.js';
 import { type Experience, KnownTargets } from './known-targets.js';
 import { DONE_STATUS, type Link } from './link.js';
 import { RunContext, type RunEnvironment } from './run-context.js';
@@ -48,6 +46,10 @@ export class TaskLoop {
   readonly #waiting = new Map<number, Run>();
   /** What was sent to tasks that have not begun, by their sequence numbers. */
   readonly #letters = new Map<number, unknown[]>();
+  /** The number of the task that was begun last. */
+  #lastBegun = 0;
+  /** Why tasks are to stop that have yet to begin. */
+  readonly #stopped = new Map<number, number>();
   /** Of the task that is being started or has just ended. */
   #name = '';
   #experience: Experience | undefined;
@@ -66,7 +68,7 @@ export class TaskLoop {
     this.#targets = new KnownTargets(link);
     this.#concurrency = concurrency;
     // The manager asks for those that were begun here, or takes them back; the answer of one that is over was on its way.
-    link.onCancel = (sequence, reason) => this.#waiting.get(sequence)?.context.stop(reason);
+    link.onCancel = (sequence, reason) => this.#stop(sequence, reason);
     link.onLetter = (sequence, letter) => this.#deliver(sequence, letter);
     link.onClose = (request) => {
       if (request.abort) for (const { context } of this.#waiting.values()) context.close();
@@ -142,6 +144,13 @@ export class TaskLoop {
     if (this.#waiting.size === 0) this.#finished();
   }
 
+  #stop(sequence: number, reason: number): void {
+    const run = this.#waiting.get(sequence);
+    if (run !== undefined) run.context.stop(reason);
+    // A remote manager cannot take back what has not begun, and so asks for that as well.
+    else if (((sequence - this.#lastBegun) | 0) > 0) this.#stopped.set(sequence, reason);
+  }
+
   /** Starts one task: the status with which it is over, or PENDING. */
   #start(lane: number, length: number): number {
     const link = this.#link;
@@ -152,7 +161,9 @@ export class TaskLoop {
     if (this.#letters.size > 0) this.#deliverEarly(context);
     this.#experience = undefined;
     this.#name = '';
+    this.#lastBegun = sequence;
     try {
+      if (this.#stopped.size > 0 || link.closing?.abort === true) this.#checkStopped(context, sequence);
       const known = head[WORKER_HEAD.FLAGS] === 0 ? this.#targets.at(head[WORKER_HEAD.PREFIX] as number) : undefined;
       let outcome: unknown;
       if (known === undefined) {
@@ -177,6 +188,15 @@ export class TaskLoop {
     }
   }
 
+  /** @throws the reason for which it is not to begin. */
+  #checkStopped(context: RunContext, sequence: number): void {
+    const reason = this.#stopped.get(sequence);
+    this.#stopped.delete(sequence);
+    if (reason !== undefined) context.stop(reason);
+    if (this.#link.closing?.abort === true) context.close();
+    context.checkpoint();
+  }
+
   /** What ends before this one begins must not go with it, unless it is a short one by experience. */
   #prepare(experience: Experience | undefined): void {
     this.#experience = experience;
@@ -191,7 +211,7 @@ export class TaskLoop {
     const start = isLarge ? TASK_FIELDS : 0;
     const end = isLarge ? bytes.length : length;
     const spec = isForeign
-      ? checkSpec(decodeForeign(bytes, start, end))
+      ? link.codec.foreignTask(bytes, start, end)
       : (decodePayload(bytes, start, end, isLarge) as TaskSpec);
     this.#name = specName(spec);
     const body = revive(spec);
@@ -233,7 +253,7 @@ export class TaskLoop {
   #succeed(value: unknown): number {
     try {
       this.#isRaw = isLongBuffer(value);
-      this.#result = this.#isRaw ? (value as Buffer) : encodeRange(value, 'result');
+      this.#result = this.#isRaw ? (value as Buffer) : this.#link.codec.result(value);
       const { maxFrameBytes } = this.#link;
       const bytes = this.#isRaw
         ? 1 + (value as Buffer).length
@@ -243,7 +263,7 @@ export class TaskLoop {
     } catch (error) {
       const failure =
         error instanceof FrameTooLargeError ? error : new ResultCloneError((error as Error).message, { cause: error });
-      return this.#failed(rangeOf(encodeFailure(this.#name, failure)));
+      return this.#failed(rangeOf(this.#link.codec.failure(this.#name, failure)));
     }
   }
 
@@ -254,11 +274,11 @@ export class TaskLoop {
       return DONE_STATUS.CANCELLED;
     }
     const { maxFrameBytes } = this.#link;
-    const failure = encodeFailure(this.#name, error);
+    const failure = this.#link.codec.failure(this.#name, error);
     if (DONE_FIELDS + failure.byteLength <= maxFrameBytes) return this.#failed(rangeOf(failure));
     const text = describe(error).slice(0, MAX_CUT_CHARS);
     const cut = new FrameTooLargeError(`an error above maxFrameBytes, cut short: ${text}`);
-    return this.#failed(rangeOf(encodeFailure(this.#name, cut)));
+    return this.#failed(rangeOf(this.#link.codec.failure(this.#name, cut)));
   }
 
   #failed(payload: ByteRange): number {

@@ -99,6 +99,13 @@ function ownName(name: string, exportName: string): string {
   return name === exportName ? '' : name;
 }
 
+/** The same task with other names for its modules. */
+export function renameModules(spec: TaskSpec, rename: (module: string) => string): TaskSpec {
+  if (spec[0] === 's') return ['s', spec[1], spec[2].map((task) => renameModules(task, rename))];
+  const [kind, name, module, ...others] = spec;
+  return [kind, name, rename(module), ...others] as unknown as TaskSpec;
+}
+
 /** What runs a spec here. A promise only for a module that has yet to be imported. */
 export function revive(spec: TaskSpec): TaskBody | Promise<TaskBody> {
   if (spec[0] === 's') return reviveChain(spec);

@@ -112,6 +112,13 @@ export function assertNotImporting(): void {
 type Namespace = Readonly<Record<string, unknown>>;
 const namespaces = new Map<string, Namespace>();
 
+let locate: (url: string) => string | Promise<string> = (url) => url;
+
+/** Tasks come from a host where modules are elsewhere: from now on `there` says where each is here. */
+export function relocateModules(there: (url: string) => Promise<string>): void {
+  locate = there;
+}
+
 /** Imports a module once; the namespace itself, not a promise, from the second time on. */
 export function importModule(url: string): Namespace | Promise<Namespace> {
   return namespaces.get(url) ?? load(url);
@@ -120,7 +127,7 @@ export function importModule(url: string): Namespace | Promise<Namespace> {
 async function load(url: string): Promise<Namespace> {
   importing += 1;
   try {
-    const namespace = (await import(url)) as Namespace;
+    const namespace = (await import(await locate(url))) as Namespace;
     namespaces.set(url, namespace);
     return namespace;
   } catch (error) {

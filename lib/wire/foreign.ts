@@ -6,10 +6,11 @@ import { decodePayload, encodePayload } from './payload.js';
 /**
  * The payload of a plain value, as `decodeForeign` takes it; valid until the next call.
  *
+ * @param name what messages call the value.
  * @throws DataCloneError (ERR_BOSUN_DATA_CLONE) for any other.
  */
-export function encodeForeign(value: unknown): Uint8Array {
-  const payload = encodePayload(value);
+export function encodeForeign(value: unknown, name = 'value'): Uint8Array {
+  const payload = encodePayload(value, name);
   try {
     checkForeign(payload, 0, payload.byteLength);
   } catch (cause) {

@@ -32,6 +32,14 @@ export const FRAME = {
   RESULT: 0x72,
   /** Manager to worker: finish. */
   CLOSE: 0x63,
+  /** First frame between a manager and a worker on another host, see wire/first-frame.ts. */
+  JOIN: 0x77,
+  /** Of a remote worker only. Manager to its host: send it this signal. */
+  SIGNAL: 0x7a,
+  /** Its host to the manager: how its process has ended. */
+  EXIT: 0x71,
+  /** Its host to the manager: it wants to leave, and gets a CLOSE. */
+  LEAVE: 0x63,
   /** Worker to manager: it could not be set up. */
   START_FAILED: 0x65,
   /** Worker to manager, plus the priority. */
@@ -50,6 +58,8 @@ export const DONE_FIELDS = 9;
 export const SCHEDULE_FIELDS = 20;
 export const RESULT_FIELDS = 12;
 export const NUMBER_FIELDS = 4;
+/** To a worker: the number, and 1 for a payload that comes from another host. */
+export const LETTER_FIELDS = 5;
 
 /** How a scheduled task ended. */
 export const RESULT_STATUS = {

@@ -2,11 +2,12 @@
 
 import { Socket } from 'node:net';
 import type { ResourceLimits } from 'node:worker_threads';
-import { closeDescriptors, native } from '../native.js';
+import { closeDescriptors, type NativeHostPage, native } from '../native.js';
 import type { EntryName } from '../package-root.js';
 import type { ThreadData } from '../runtime/thread.js';
 import { type Line, PortLine, StreamLine } from '../wire/line.js';
-import { ProcessLife } from './process-life.js';
+import { ProcessLife, type ProcessLifeOptions } from './process-life.js';
+import { StderrTail } from './stderr-tail.js';
 import { ThreadLife } from './thread-life.js';
 import type { WorkerLife } from './worker-life.js';
 
@@ -50,6 +51,15 @@ export interface OpenedProcess {
   raiseFlag(): void;
 }
 
+/** The process of a manager's worker, for a manager on another host: who starts it stands for that. */
+export interface OpenedTaskProcess {
+  readonly life: ProcessLife;
+  readonly socket: Socket;
+  readonly page: NativeHostPage;
+  /** What it writes to its standard error. */
+  readonly tail: StderrTail;
+}
+
 /** Lifelines of processes that live. */
 const held = new Set<object>();
 
@@ -61,21 +71,44 @@ export function openProcess({
   env,
   execArgv,
 }: ProcessOptions): OpenedProcess {
+  const args = isForeign ? ['--foreign'] : [];
+  const stdout = isSilent ? 'ignore' : STDOUT;
+  const stderr = isSilent ? 'ignore' : STDERR;
+  const { life, socket, shared } = start({ main, args, stdout, stderr, env, execArgv }, (memory) => {
+    return new Int32Array(native.mapShared(memory), 0, 1);
+  });
+  return { life, socket, raiseFlag: () => void Atomics.store(shared, 0, 1) };
+}
+
+/** @throws the system's error when there is no room for another one. */
+export function openTaskProcess(): OpenedTaskProcess {
+  const [readEnd, stderr] = native.openPipe();
+  const tail = new StderrTail(readEnd);
+  try {
+    const opened = start({ main: 'runtime/main', stdout: STDOUT, stderr }, (memory) => new native.HostPage(memory));
+    return { life: opened.life, socket: opened.socket, page: opened.shared, tail };
+  } catch (error) {
+    tail.close();
+    throw error;
+  } finally {
+    native.closeDescriptor(stderr);
+  }
+}
+
+type StartOptions = Pick<ProcessLifeOptions, 'main' | 'args' | 'stdout' | 'stderr' | 'env' | 'execArgv'>;
+
+/** @param map maps the memory that the process shares with us. */
+function start<T>(
+  options: StartOptions,
+  map: (memory: number) => T,
+): { readonly life: ProcessLife; readonly socket: Socket; readonly shared: T } {
   const [parentEnd, childEnd, memory, childLifeline, parentLifeline] = native.openLink();
   const descriptors = [childEnd, memory, childLifeline] as const;
   let life: ProcessLife;
-  let flag: Int32Array;
+  let shared: T;
   try {
-    flag = new Int32Array(native.mapShared(memory), 0, 1);
-    life = new ProcessLife({
-      main,
-      args: isForeign ? ['--foreign'] : [],
-      descriptors,
-      stdout: isSilent ? 'ignore' : STDOUT,
-      stderr: isSilent ? 'ignore' : STDERR,
-      env,
-      execArgv,
-    });
+    shared = map(memory);
+    life = new ProcessLife({ ...options, descriptors });
   } catch (error) {
     native.closeDescriptor(parentEnd);
     throw error;
@@ -84,8 +117,7 @@ export function openProcess({
   }
   held.add(parentLifeline);
   void life.exited.then(() => held.delete(parentLifeline));
-  const socket = new Socket({ fd: parentEnd, readable: true, writable: true });
-  return { life, socket, raiseFlag: () => void Atomics.store(flag, 0, 1) };
+  return { life, socket: new Socket({ fd: parentEnd, readable: true, writable: true }), shared };
 }
 
 export function processPlace(options: PlaceOptions): Place {

@@ -22,6 +22,9 @@ export type RemoteHost =
 /** Where to connect to: a port, or a socket of this host. */
 export type RemotePoint = { readonly host: string; readonly port: number } | { readonly path: string };
 
+/** Where to connect: a host, or a Unix socket. */
+export type DialAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+
 export interface RemoteOptions {
   /**
    * `{ host, port }`, `[host, port]` or `'host:port'`, 127.0.0.1 and 60006 unless given; or `{ path }`, a tunnel's socket.
@@ -81,12 +84,12 @@ class RemoteLife extends WorkerLife {
 }
 
 /** The one that a server on this host has left for this user; nobody else is to hear it. */
-function ownToken(at: RemotePoint): string {
+export function ownToken(at: RemotePoint): string {
   return ('host' in at && isLoopback(at.host) ? readToken(at) : undefined) ?? '';
 }
 
 /** A server may say anything. */
-function exitOf(value: unknown): ExitDetails {
+export function exitOf(value: unknown): ExitDetails {
   const { exitCode, exitSignal } = (value ?? {}) as Partial<Record<keyof ExitDetails, unknown>>;
   return {
     exitCode: Number.isInteger(exitCode) ? (exitCode as number) : null,
@@ -95,14 +98,26 @@ function exitOf(value: unknown): ExitDetails {
   };
 }
 
-/** Connects and says the token; whether that succeeds is seen later, as a message or the end of the line. */
-export function dial(options: RemoteOptions): { readonly socket: Socket; readonly line: StreamLine } {
-  const at = parseHost(options.host);
-  const socket: Socket =
-    options.tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...options.tls });
+/** How long a host may take to answer, TLS included. */
+const ANSWER_MS = 15_000;
+
+/** Connects, and says this first; whether that succeeds is seen later, as a message or the end of the connection. */
+export function dial(at: RemotePoint, tls: ConnectionOptions | undefined, first: Uint8Array): Socket {
+  const socket: Socket = tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...tls });
   socket.setNoDelay(true);
   socket.setKeepAlive(true, KEEP_ALIVE_MS);
-  socket.write(encodeFrame(FRAME.HELLO, Buffer.from(options.token ?? ownToken(at))));
+  socket.write(first);
+  // The system waits for minutes; and what answers may be something else, that does not speak TLS.
+  const timer = setTimeout(() => socket.destroy(new Error('nobody answered')), ANSWER_MS).unref();
+  socket.once(tls === undefined ? 'connect' : 'secureConnect', () => clearTimeout(timer));
+  socket.once('close', () => clearTimeout(timer));
+  return socket;
+}
+
+/** To a server, with the token. */
+export function dialServer(options: RemoteOptions): { readonly socket: Socket; readonly line: StreamLine } {
+  const at = parseHost(options.host);
+  const socket = dial(at, options.tls, encodeFrame(FRAME.HELLO, Buffer.from(options.token ?? ownToken(at))));
   return { socket, line: new StreamLine(socket, { isForeign: true }) };
 }
 
@@ -119,7 +134,7 @@ function needsLifeline({ host }: RemoteOptions): boolean {
  */
 function hold(options: RemoteOptions, key: string, main: Socket): void {
   if (main.destroyed) return;
-  const { socket, line } = dial(options);
+  const { socket, line } = dialServer(options);
   socket.unref();
   line.onEnd = (error) => {
     if (hasVanished(error)) main.destroy(error);
@@ -130,7 +145,7 @@ function hold(options: RemoteOptions, key: string, main: Socket): void {
 
 /** @param ready what nothing may be said before; the line ends with what it rejects with. */
 export function remotePlace(options: RemoteOptions, ready?: Promise<unknown>): Place {
-  const { socket, line } = dial(options);
+  const { socket, line } = dialServer(options);
   if (ready !== undefined) {
     socket.cork();
     ready.then(

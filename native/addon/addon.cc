@@ -9,6 +9,7 @@ namespace {
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("Dispatcher", bosun::DefineDispatcher(env));
   exports.Set("FrameDecoder", bosun::DefineFrameDecoder(env));
+  exports.Set("HostPage", bosun::DefineHostPage(env));
   exports.Set("ParentGuard", bosun::DefineParentGuard(env));
   bosun::DefineDescriptors(env, exports);
   bosun::DefineLeftovers(env, exports);

@@ -7,6 +7,7 @@ namespace bosun {
 
 Napi::Function DefineDispatcher(Napi::Env env);
 Napi::Function DefineFrameDecoder(Napi::Env env);
+Napi::Function DefineHostPage(Napi::Env env);
 Napi::Function DefineParentGuard(Napi::Env env);
 void DefineDescriptors(Napi::Env env, Napi::Object exports);
 void DefineLeftovers(Napi::Env env, Napi::Object exports);

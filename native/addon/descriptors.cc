@@ -2,6 +2,8 @@
 
 #include "process/descriptors.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/mman.h>
 
 #include "addon/classes.h"
@@ -22,6 +24,19 @@ Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   const int copy = ::fcntl(static_cast<int>(NumberAt(info, 0, -1)), F_DUPFD_CLOEXEC, 3);
   if (copy < 0) ThrowErrno(info.Env(), errno);
   return Napi::Number::New(info.Env(), copy);
+}
+
+// giveUpAfter(fd, ms): a TCP connection ends when what was sent is not acknowledged for so long. Keep-alive asks only
+// while nothing is on its way, and the system's own patience is a quarter of an hour.
+Napi::Value GiveUpAfter(const Napi::CallbackInfo& info) {
+#if defined(TCP_USER_TIMEOUT)
+  const unsigned int timeout = U32At(info, 1);
+  ::setsockopt(static_cast<int>(NumberAt(info, 0, -1)), IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout, sizeof timeout);
+#elif defined(TCP_RXT_CONNDROPTIME)
+  const int timeout = static_cast<int>(U32At(info, 1) / 1000);
+  ::setsockopt(static_cast<int>(NumberAt(info, 0, -1)), IPPROTO_TCP, TCP_RXT_CONNDROPTIME, &timeout, sizeof timeout);
+#endif
+  return info.Env().Undefined();
 }
 
 // openPipe(): [read end, write end], the caller's; for the standard error of a child.
@@ -73,6 +88,7 @@ Napi::Value MapShared(const Napi::CallbackInfo& info) {
 
 void DefineDescriptors(Napi::Env env, Napi::Object exports) {
   exports.Set("closeDescriptor", Napi::Function::New<CloseDescriptor>(env, "closeDescriptor"));
+  exports.Set("giveUpAfter", Napi::Function::New<GiveUpAfter>(env, "giveUpAfter"));
   exports.Set("duplicate", Napi::Function::New<Duplicate>(env, "duplicate"));
   exports.Set("mapShared", Napi::Function::New<MapShared>(env, "mapShared"));
   exports.Set("openLink", Napi::Function::New<OpenLink>(env, "openLink"));

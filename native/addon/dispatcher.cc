@@ -31,6 +31,8 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                            InstanceMethod<&DispatcherWrap::Retry>("retry"),
                            InstanceMethod<&DispatcherWrap::Open>("open"),
                            InstanceMethod<&DispatcherWrap::OpenForeign>("openForeign"),
+                           InstanceMethod<&DispatcherWrap::OpenRemote>("openRemote"),
+                           InstanceMethod<&DispatcherWrap::ExpectLocal>("expectLocal"),
                            InstanceMethod<&DispatcherWrap::SetForeignPolicy>("setForeignPolicy"),
                            InstanceMethod<&DispatcherWrap::Suspend>("suspend"),
                            InstanceMethod<&DispatcherWrap::SendHello>("sendHello"),
@@ -233,6 +235,18 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
   Napi::Value OpenForeign(const Napi::CallbackInfo& info) {
     Driver::Turn turn(driver_);
     return Napi::Number::New(info.Env(), turn->ConnectForeign(U32At(info, 0)));
+  }
+
+  // openRemote(worker): likewise, for a worker on another host.
+  Napi::Value OpenRemote(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
+    return Napi::Number::New(info.Env(), turn->ConnectRemote(U32At(info, 0)));
+  }
+
+  Napi::Value ExpectLocal(const Napi::CallbackInfo& info) {
+    Driver::Turn turn(driver_);
+    turn->set_expects_local(BoolAt(info, 0));
+    return info.Env().Undefined();
   }
 
   // setForeignPolicy(timeoutMs, deadlineMs, retries, crashes, flags): see Submission.

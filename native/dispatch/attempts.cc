@@ -49,7 +49,7 @@ void Dispatcher::EndAttempt(Connection& connection, std::uint32_t index, DoneSta
   }
   if (kind == RecordKind::kCancelled) payload = {};
   if (cause != 0 && MayRetry(slot, cause)) {
-    Record record = RecordOf(index, RecordKind::kRetry, connection.worker);
+    Record record = RecordOf(index, KindFrom(connection, RecordKind::kRetry), connection.worker);
     record.run_us = run_us;
     completions_.Append(record, payload);
     Hold(index, connection.worker);

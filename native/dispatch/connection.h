@@ -35,7 +35,9 @@ struct Connection {
   const std::uint32_t worker;
   SharedPage page;
   FrameDecoder decoder;
-  bool foreign = false;    // it speaks the reference dialogue, see peer.cc
+  bool foreign = false;    // it speaks the reference dialogue, see foreign.cc
+  bool remote = false;     // a worker on another host: no page, and what it says is of another trust domain
+  bool exited = false;     // of a remote one: how its process ended is known
   bool greeted = false;    // its hello has arrived: it is set up
   bool closing = false;    // it gets nothing more
   bool suspended = false;  // its process was stopped, and may go on
@@ -118,6 +120,8 @@ struct Connection {
   // done, and its results wait for company: the manager has to know of room before the worker has nothing to do.
   void Learn(std::uint32_t run_us, std::uint32_t concurrency) noexcept {
     average_us = tasks_ended == 0 ? run_us : average_us + (run_us - average_us) / 8;
+    // Whatever is sent to another host counts as begun when the link is cut, so nothing is sent ahead.
+    if (remote) return;
     const double ahead_us = average_us < kBatchedRunUs ? 2 * kAheadUs : kAheadUs;
     const double fits = ahead_us * concurrency / std::max(average_us, 1.0);
     window = concurrency - 1 + std::clamp(static_cast<std::uint32_t>(fits), 1u, kMaxWindow);

@@ -104,25 +104,26 @@ CancelOutcome Dispatcher::Cancel(std::uint32_t ticket) noexcept {
 
 bool Dispatcher::SendTo(std::uint32_t ticket, ByteSpan letter) noexcept {
   if (ticket >= slot_of_ticket_.size() || slot_of_ticket_[ticket] == kNoSlot) return false;
-  SendLetter(slot_of_ticket_[ticket], letter);
+  SendLetter(slot_of_ticket_[ticket], letter, false);
   return true;
 }
 
-void Dispatcher::SendLetter(std::uint32_t index, ByteSpan letter) noexcept {
+void Dispatcher::SendLetter(std::uint32_t index, ByteSpan letter, bool foreign) noexcept {
   const TaskSlot& slot = slab_[index];
   // relaxed: the dispatcher owns a task that is not in the queue.
   const bool is_sent = slot.status.load(std::memory_order_relaxed) == SlotStatus::kSent;
   Connection* connection = is_sent ? Get(slot.connection) : nullptr;
-  if (connection != nullptr) AppendNumbered(*connection, kLetter, slot.sequence, letter);
+  if (connection != nullptr) AppendNumbered(*connection, kLetter, slot.sequence, foreign, letter);
   const bool has_begun = connection != nullptr && !After(slot.sequence, connection->Claimed());
-  if (!has_begun || slot.max_retries > 0) letters_[index].emplace_back(letter);
+  if (!has_begun || slot.max_retries > 0) letters_[index].push_back({Bytes(letter), foreign});
 }
 
-void Dispatcher::AppendNumbered(Connection& connection, std::uint8_t type, std::uint32_t number,
+void Dispatcher::AppendNumbered(Connection& connection, std::uint8_t type, std::uint32_t number, bool foreign,
                                 ByteSpan payload) noexcept {
   if (connection.foreign) return;
-  std::uint8_t* at = AppendFrame(connection.output.tail(), type, kNumberFields + payload.size());
+  std::uint8_t* at = AppendFrame(connection.output.tail(), type, kLetterFields + payload.size());
   at = Store(at, number);
+  at = Store(at, static_cast<std::uint8_t>(foreign));
   if (!payload.empty()) std::memcpy(at, payload.data(), payload.size());
   MarkDirty(connection);
 }
@@ -192,7 +193,8 @@ Record Dispatcher::RecordOf(std::uint32_t index, RecordKind kind, std::uint32_t 
 bool Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, std::uint32_t worker,
                         std::uint32_t run_us) noexcept {
   TaskSlot& slot = slab_[index];
-  Record record = RecordOf(index, kind, worker);
+  // What is settled while a frame is looked at has its payload from there.
+  Record record = RecordOf(index, receiving_ == nullptr ? kind : KindFrom(*receiving_, kind), worker);
   record.run_us = run_us;
   // The owner knows the names of its own tasks; of others it finds them in the task.
   const ByteSpan result = payload;
@@ -220,7 +222,7 @@ bool Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, 
   if (kind != RecordKind::kLost && (slot.IsOwned() || report_all_)) {
     Bytes memory;
     const bool is_long = kind == RecordKind::kValue && payload.size() >= RecordQueue::kLong;
-    if (is_long && receiving_ != nullptr) memory = receiving_->TakeBody();
+    if (is_long && receiving_ != nullptr) memory = receiving_->decoder.TakeBody();
     if (memory.empty()) {
       completions_.Append(record, payload);
     } else {
@@ -271,6 +273,15 @@ std::uint32_t Dispatcher::ConnectForeign(std::uint32_t worker) noexcept {
   if (handle != 0) {
     Get(handle)->foreign = true;
     Get(handle)->greeted = true;
+  }
+  return handle;
+}
+
+std::uint32_t Dispatcher::ConnectRemote(std::uint32_t worker) noexcept {
+  const std::uint32_t handle = NewConnection(worker, nullptr);
+  if (handle != 0) {
+    Get(handle)->remote = true;
+    Get(handle)->window = options_.concurrency;
   }
   return handle;
 }
@@ -332,8 +343,9 @@ bool Dispatcher::Disconnect(std::uint32_t handle) noexcept {
   for (InFlight& flight : gone->in_flight) {
     ReleaseForks(*gone, flight);
     TaskSlot& slot = slab_[flight.slot];
-    // A worker that was killed because of a task did not die of it.
-    if (!slot.Has(kFlagStopAsked) && slot.crashes < 0xFF) ++slot.crashes;
+    // A worker that was killed because of a task did not die of it, and a link that was cut is nobody's fault.
+    const bool died = !gone->remote || gone->exited;
+    if (died && !slot.Has(kFlagStopAsked) && slot.crashes < 0xFF) ++slot.crashes;
     const bool ended = gone->page && gone->page->ended.Has(flight.sequence);
     Hold(flight.slot, gone->worker);
     const RecordKind kind = ended ? RecordKind::kLostResult : RecordKind::kLost;

@@ -132,6 +132,11 @@ class Dispatcher {
   void SendHello(std::uint32_t connection, ByteSpan configuration) noexcept;
   // The same for a peer that speaks the reference dialogue, one request at a time, and has been let in.
   std::uint32_t ConnectForeign(std::uint32_t worker) noexcept;
+  // The same for a worker on another host: it shares no page, and what it says is read with care. Its payloads are
+  // plain ones, so tasks with others are not given to it while there are local workers.
+  std::uint32_t ConnectRemote(std::uint32_t worker) noexcept;
+  // Local workers will come when tasks wait for them.
+  void set_expects_local(bool expects_local) noexcept { expects_local_ = expects_local; }
   // The limits of what such peers schedule, who have no way to say any.
   void set_foreign_policy(const Submission& policy) noexcept { foreign_policy_ = policy; }
   // Sends nothing more to it but the request to close; takes back what it has not claimed.
@@ -217,6 +222,10 @@ class Dispatcher {
   Fault Decoded(Connection& connection, Decode&& decode) noexcept;
   Fault OnFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept;
   Fault OnHello(Connection& connection, ByteSpan body) noexcept;
+  Fault OnRemoteFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept;
+  RecordKind KindFrom(const Connection& connection, RecordKind kind) const noexcept {
+    return static_cast<RecordKind>(static_cast<std::uint8_t>(kind) | (connection.remote ? kForeignPayload : 0));
+  }
   Fault OnDone(Connection& connection, ByteSpan body) noexcept;
   Fault OnSchedule(Connection& connection, std::uint32_t level, ByteSpan body) noexcept;
   Fault OnProgress(Connection& connection, ByteSpan body) noexcept;
@@ -242,6 +251,10 @@ class Dispatcher {
   bool Round(std::uint32_t quota) noexcept;
   // The same to one worker.
   bool Feed(Connection& connection, std::uint32_t quota) noexcept;
+  // Whether a remote worker is given this task.
+  bool IsForRemote(std::uint32_t slot) noexcept;
+  // What was popped and not sent waits again, in front of its level.
+  void PutBack(std::uint32_t slot) noexcept;
   // Lets the workers wait actively while some core has nothing else to do.
   void SetSpin() noexcept;
   void TellSpin(const Connection& connection) const noexcept;
@@ -284,8 +297,9 @@ class Dispatcher {
   }
 
   CancelOutcome CancelSlot(std::uint32_t slot) noexcept;
-  void SendLetter(std::uint32_t slot, ByteSpan letter) noexcept;
-  void AppendNumbered(Connection& connection, std::uint8_t type, std::uint32_t number, ByteSpan payload) noexcept;
+  void SendLetter(std::uint32_t slot, ByteSpan letter, bool foreign) noexcept;
+  void AppendNumbered(Connection& connection, std::uint8_t type, std::uint32_t number, bool foreign,
+                      ByteSpan payload) noexcept;
   // Drops a task that waits; its entry stays in the queue as a tombstone.
   bool DropQueued(std::uint32_t slot, RecordKind kind) noexcept;
   // Tells the worker of a task to stop it.
@@ -328,7 +342,11 @@ class Dispatcher {
   std::vector<std::uint32_t> slot_of_ticket_;
   Forks forks_;
   // By slot: what was sent to tasks that have not begun, or may be run again.
-  std::unordered_map<std::uint32_t, std::vector<Bytes>> letters_;
+  struct Letter {
+    Bytes bytes;
+    bool foreign;
+  };
+  std::unordered_map<std::uint32_t, std::vector<Letter>> letters_;
   std::vector<Entry> connections_;
   std::vector<std::uint32_t> dirty_;
   std::vector<std::uint32_t> flushed_;  // memory that is used again
@@ -344,9 +362,10 @@ class Dispatcher {
   const DispatcherOptions options_;
   Submission foreign_policy_;
   std::uint64_t now_us_ = 0;
-  FrameDecoder* receiving_ = nullptr;  // whose frame is being looked at
-  std::uint64_t stuck_due_us_ = 0;     // when RecallStuck is due; 0 while nothing is watched
-  std::uint64_t heard_ = 0;            // chunks received
+  Connection* receiving_ = nullptr;  // whose frame is being looked at
+  bool expects_local_ = false;
+  std::uint64_t stuck_due_us_ = 0;  // when RecallStuck is due; 0 while nothing is watched
+  std::uint64_t heard_ = 0;         // chunks received
   std::size_t inbox_mark_;
   std::size_t stacked_ = 0;  // on all stacks
   std::uint64_t tombstones_ = 0;

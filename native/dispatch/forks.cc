@@ -102,7 +102,9 @@ void Dispatcher::TellParent(std::uint32_t slot_index, ResultStatus status, std::
   slot.is_child = false;
   Fork& fork = forks_[index];
   fork.slot = kNoSlot;
-  const ForkOutcome outcome{status, slot.attempt, worker};
+  // What is settled while a frame is looked at has its payload from there.
+  const bool foreign = receiving_ != nullptr && receiving_->remote;
+  const ForkOutcome outcome{status, slot.attempt, worker, foreign};
   Connection* connection = Get(fork.connection);
   if (connection == nullptr) {
     forks_.Remove(index);
@@ -126,14 +128,14 @@ void Dispatcher::TellParent(std::uint32_t slot_index, ResultStatus status, std::
 void Dispatcher::SendResult(Connection& connection, std::uint32_t number, ResultStatus status,
                             const ForkOutcome& outcome, ByteSpan payload) noexcept {
   Bytes memory;
-  if (payload.size() >= RecordQueue::kLong && receiving_ != nullptr) memory = receiving_->TakeBody();
+  if (payload.size() >= RecordQueue::kLong && receiving_ != nullptr) memory = receiving_->decoder.TakeBody();
   const std::size_t here = memory.empty() ? kResultFields + payload.size() : kResultFields;
   std::uint8_t* at = AppendHeader(connection.output.tail(), kResult, kResultFields + payload.size(), here);
   at = Store(at, number);
   at = Store(at, outcome.worker);
   at = Store(at, outcome.attempt);
   at = Store(at, status);
-  at = Store(at, std::uint8_t{0});
+  at = Store(at, static_cast<std::uint8_t>(outcome.foreign));
   if (!memory.empty()) {
     const auto offset = static_cast<std::size_t>(payload.data() - memory.data());
     connection.output.AppendShared(SharedBytes(std::move(memory), offset));

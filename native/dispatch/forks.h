@@ -22,6 +22,7 @@ struct ForkOutcome {
   ResultStatus status = ResultStatus::kValue;
   std::uint16_t attempt = 0;
   std::uint32_t worker = 0;  // that ran it last
+  bool foreign = false;      // the payload comes from another host
 };
 
 struct Fork {

@@ -1,6 +1,7 @@
 // What workers say: frames in, tasks settled, messages into the inbox.
 
 #include <algorithm>
+#include <utility>
 
 #include "dispatch/dispatcher.h"
 
@@ -11,7 +12,7 @@ Fault Dispatcher::Decoded(Connection& connection, Decode&& decode) noexcept {
   connection.stuck = false;
   connection.heard = ++heard_;
   Fault fault = Fault::kNone;
-  receiving_ = &connection.decoder;
+  receiving_ = &connection;
   const DecodeResult result = decode([&](std::uint8_t type, ByteSpan body) {
     fault = OnFrame(connection, type, body);
     return fault == Fault::kNone;
@@ -39,6 +40,7 @@ Fault Dispatcher::ReceiveWanted(std::uint32_t handle, std::size_t count) noexcep
 
 Fault Dispatcher::OnFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept {
   if (connection.foreign) return OnForeignFrame(connection, type, body);
+  if (connection.remote && (type == kExit || type == kClose)) return OnRemoteFrame(connection, type, body);
   if (!connection.greeted) {
     if (type == kHello) return OnHello(connection, body);
     if (type != kMessage && type != kStartFailed) return Fault::kOutOfPlace;
@@ -53,7 +55,7 @@ Fault Dispatcher::OnFrame(Connection& connection, std::uint8_t type, ByteSpan bo
     case kStartFailed: {
       Record record;
       record.worker = connection.worker;
-      record.kind = RecordKind::kStartFailed;
+      record.kind = KindFrom(connection, RecordKind::kStartFailed);
       completions_.Append(record, body);
       return Fault::kNone;
     }
@@ -80,7 +82,22 @@ Fault Dispatcher::OnHello(Connection& connection, ByteSpan body) noexcept {
   Record record;
   record.worker = connection.worker;
   record.kind = RecordKind::kReady;
-  completions_.Append(record, {});
+  completions_.Append(record, connection.remote ? body : ByteSpan{});
+  return Fault::kNone;
+}
+
+Fault Dispatcher::OnRemoteFrame(Connection& connection, std::uint8_t type, ByteSpan body) noexcept {
+  // Each is said once.
+  if (type == kClose) {
+    if (!body.empty()) return Fault::kMalformed;
+    if (!connection.closing) SendClose(connection.handle, false);
+    return Fault::kNone;
+  }
+  if (std::exchange(connection.exited, true)) return Fault::kOutOfPlace;
+  Record record;
+  record.worker = connection.worker;
+  record.kind = KindFrom(connection, RecordKind::kWorkerExit);
+  completions_.Append(record, body);
   return Fault::kNone;
 }
 
@@ -127,7 +144,7 @@ Fault Dispatcher::OnSchedule(Connection& connection, std::uint32_t level, ByteSp
   submission.deadline_ms = Load<std::uint32_t>(body.data() + 8);
   submission.max_retries = Load<std::uint16_t>(body.data() + 12);
   submission.max_crashes = body[14];
-  submission.flags = body[15] & kOwnersFlags;
+  submission.flags = (body[15] & kOwnersFlags) | (connection.remote ? kFlagForeign : 0);
   return Submit(submission, body.subspan(kScheduleFields)) ? Fault::kNone : Fault::kFull;
 }
 
@@ -144,7 +161,7 @@ Fault Dispatcher::OnNumber(Connection& connection, std::uint8_t type, ByteSpan b
   if (type == kCancel) {
     CancelSlot(slot);
   } else {
-    SendLetter(slot, body.subspan(kNumberFields));
+    SendLetter(slot, body.subspan(kNumberFields), connection.remote);
   }
   return Fault::kNone;
 }
@@ -156,10 +173,12 @@ Fault Dispatcher::OnProgress(Connection& connection, ByteSpan body) noexcept {
   const ByteSpan payload = body.subspan(kNumberFields);
   const TaskSlot& slot = slab_[flight->slot];
   if (slot.IsOwned()) {
-    completions_.Append(RecordOf(flight->slot, RecordKind::kProgress, connection.worker), payload);
+    completions_.Append(RecordOf(flight->slot, KindFrom(connection, RecordKind::kProgress), connection.worker),
+                        payload);
   } else if (slot.is_child) {
     const Fork& fork = forks_[slot.ticket];
-    if (Connection* parent = Get(fork.connection)) AppendNumbered(*parent, kProgress, fork.number, payload);
+    if (Connection* parent = Get(fork.connection))
+      AppendNumbered(*parent, kProgress, fork.number, connection.remote, payload);
   }
   return Fault::kNone;
 }
@@ -174,7 +193,7 @@ void Dispatcher::OnMessage(Connection& connection, ByteSpan body) noexcept {
   }
   Record record;
   record.worker = connection.worker;
-  record.kind = connection.foreign ? RecordKind::kForeignMessage : RecordKind::kMessage;
+  record.kind = connection.foreign || connection.remote ? RecordKind::kForeignMessage : RecordKind::kMessage;
   inbox_.Append(record, body);
 }
 

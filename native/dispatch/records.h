@@ -31,9 +31,13 @@ enum class RecordKind : std::uint8_t {
   kLostResult = 13,      // as kLost, but it had ended: only its result was lost
   kUnresponsive = 14,    // a worker goes on with a task that it was told to stop
   kForeignMessage = 15,  // as kMessage, from a listening socket
-  kProgress = 17,        // a task says how far it has come
-  kClosed = 16,  // a connection has ended; run_us is the Fault for which it was ended, id the tasks it has ended
+  kClosed = 16,      // a connection has ended; run_us is the Fault for which it was ended, id the tasks it has ended
+  kWorkerExit = 17,  // the process of a remote worker has ended; the payload says how
+  kProgress = 18,    // a task says how far it has come
 };
+
+// A bit of the kind: the payload comes from a remote worker.
+inline constexpr std::uint8_t kForeignPayload = 0x40;
 
 // lib/manager/records.ts reads this layout.
 struct Record {
@@ -60,7 +64,8 @@ class RecordQueue {
     ++count_;
     ++appended_;
     // What is no result is something that the owner has to see to, at once.
-    const auto kind = static_cast<std::uint8_t>(static_cast<std::uint8_t>(record.kind) & ~kAttached);
+    const auto kind =
+        static_cast<std::uint8_t>(static_cast<std::uint8_t>(record.kind) & ~(kAttached | kForeignPayload));
     const bool is_result = kind == static_cast<std::uint8_t>(RecordKind::kValue) ||
                            kind == static_cast<std::uint8_t>(RecordKind::kProgress);
     most_urgent_ = std::min(most_urgent_, is_result ? static_cast<std::uint8_t>(record.level & 0x7F) : std::uint8_t{0});

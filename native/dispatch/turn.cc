@@ -53,7 +53,10 @@ void Dispatcher::FeedIdle() noexcept {
     Connection* connection = entry.connection.get();
     if (connection != nullptr && connection->running() == 0 && connection->Room() > 0) idle_.push_back(connection);
   }
-  std::sort(idle_.begin(), idle_.end(), [](const Connection* a, const Connection* b) { return a->heard > b->heard; });
+  // Who is on another host comes last: its answer takes longer.
+  std::sort(idle_.begin(), idle_.end(), [](const Connection* a, const Connection* b) {
+    return a->remote != b->remote ? b->remote : a->heard > b->heard;
+  });
   for (Connection* connection : idle_) {
     if (counts_.waiting == 0) return;
     Feed(*connection, 1);
@@ -84,17 +87,39 @@ bool Dispatcher::Feed(Connection& connection, std::uint32_t quota) noexcept {
     if (forked_only && stacked_ == 0) break;
     slot = Pop(forked_only);
     if (slot == kNoSlot) break;
+    if (connection.remote && !IsForRemote(slot)) {
+      // A local one will take it, and comes by for it: what is behind it is not to overtake it.
+      PutBack(slot);
+      break;
+    }
     Send(connection, slot);
   }
   if (sent > 0 && connection.page) connection.page->claim.Extend(connection.last_sent);
   return sent > 0;
 }
 
+bool Dispatcher::IsForRemote(std::uint32_t index) noexcept {
+  // The tags of plain payloads, see docs/protocol.md.
+  constexpr std::uint8_t kLastPlainTag = 1;
+  const ByteSpan payload = slab_[index].payload();
+  if (payload.empty() || payload[0] <= kLastPlainTag) return true;
+  if (expects_local_) return false;
+  return std::none_of(connections_.begin(), connections_.end(), [](const Entry& entry) {
+    const Connection* other = entry.connection.get();
+    return other != nullptr && !other->remote && !other->foreign && !other->closing;
+  });
+}
+
+void Dispatcher::PutBack(std::uint32_t index) noexcept {
+  if (IsFresh(slab_[index]) && !dropping_) ++counts_.fresh;
+  Return(index, &Tally::sent);
+}
+
 void Dispatcher::SetSpin() noexcept {
   if (options_.cores == 0) return;
   std::uint32_t busy = 0;
   for (const Entry& entry : connections_) {
-    if (entry.connection != nullptr && !entry.connection->in_flight.empty()) ++busy;
+    if (entry.connection != nullptr && !entry.connection->remote && !entry.connection->in_flight.empty()) ++busy;
   }
   const bool spin = busy < options_.cores;
   if (spin == spinning_) return;
@@ -174,7 +199,7 @@ void Dispatcher::Send(Connection& connection, std::uint32_t index) noexcept {
   if (!connection.foreign) {
     at = Store(at, slot.sequence);
     at = Store(at, slot.attempt);
-    const std::uint16_t foreign = slot.Has(kFlagForeign) ? kTaskForeign : std::uint16_t{0};
+    const std::uint16_t foreign = slot.Has(kFlagForeign) || connection.remote ? kTaskForeign : std::uint16_t{0};
     const std::uint16_t forked = slot.is_forked ? kTaskForked : std::uint16_t{0};
     at = Store(at, static_cast<std::uint16_t>(foreign | forked));
     at = Store(at, slot.id);
@@ -187,7 +212,9 @@ void Dispatcher::Send(Connection& connection, std::uint32_t index) noexcept {
   MarkDirty(connection);
   if (letters_.empty()) return;
   if (const auto letters = letters_.find(index); letters != letters_.end()) {
-    for (const Bytes& letter : letters->second) AppendNumbered(connection, kLetter, slot.sequence, letter.span());
+    for (const Letter& letter : letters->second) {
+      AppendNumbered(connection, kLetter, slot.sequence, letter.foreign, letter.bytes.span());
+    }
   }
 }
 

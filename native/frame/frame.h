@@ -26,25 +26,30 @@ inline constexpr std::uint8_t kSchedule = 0x80;    // number u32, time-out u32, 
 inline constexpr std::uint8_t kAwait = 'w';        // number u32: the result of that task is wanted
 inline constexpr std::uint8_t kProgress = 'p';     // sequence u32, payload: how far that task has come
 
+// Of a worker on another host only, by whoever started it there; and kClose, without a body: it wants to leave.
+inline constexpr std::uint8_t kExit = 'q';  // how its process ended: a payload
+
 // Manager to worker; kHello carries the worker's configuration.
 inline constexpr std::uint8_t kTask = 't';       // sequence u32, attempt u16, flags u16, id u64, payload
 inline constexpr std::uint8_t kAccepted = 'k';   // messages accepted so far, modulo 2^32: u32
 inline constexpr std::uint8_t kScheduled = 's';  // the reference dialogue: the task is accepted
 inline constexpr std::uint8_t kResult = 'r';     // of a scheduled task: number u32, worker u32, attempt u16, status u8,
-                                                 // reserved u8, payload
-// Both ways; a worker names its own tasks by their sequence numbers, and those that it has scheduled by its numbers for
-// them: kProgress (to a worker: number u32, payload), and
-inline constexpr std::uint8_t kLetter =
-    'd';  // sequence u32, payload: for that task. From a worker: number u32, payload
-inline constexpr std::uint8_t kCancel = 'x';  // sequence u32, reason u8; always answered by a kDone. From a worker:
-                                              // number u32, of a task that it has scheduled
-inline constexpr std::uint8_t kClose = 'c';   // mode u8: 0 when idle, 1 abort the signals of what runs
+                                                 // flags u8 (1: it ran on another host), payload
+
+// Both ways, kProgress too. A worker names its own tasks by their sequence numbers, and those that it has scheduled by
+// its numbers for them. To a worker: number u32, flags u8 (1: from another host), payload. From one: number u32,
+// payload.
+inline constexpr std::uint8_t kLetter = 'd';  // for that task
+inline constexpr std::uint8_t kCancel =
+    'x';  // sequence u32, reason u8; always answered by a kDone. From one: number u32
+inline constexpr std::uint8_t kClose = 'c';  // mode u8: 0 when idle, 1 abort the signals of what runs
 
 inline constexpr std::size_t kHelloFields = 8;
 inline constexpr std::size_t kDoneFields = 9;
 inline constexpr std::size_t kTaskFields = 16;
 inline constexpr std::size_t kScheduleFields = 20;
 inline constexpr std::size_t kNumberFields = 4;
+inline constexpr std::size_t kLetterFields = 5;
 inline constexpr std::size_t kResultFields = 12;
 inline constexpr std::size_t kCancelFields = 5;
 

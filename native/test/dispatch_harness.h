@@ -83,6 +83,15 @@ class FakeWorker final : public FakeEnd {
     if (greet) Greet();
   }
 
+  // On another host.
+  struct Remote {};
+  static constexpr Remote kRemote{};
+  FakeWorker(Dispatcher& dispatcher, std::uint32_t worker, Remote, bool greet = true) : FakeEnd(dispatcher) {
+    connection_ = dispatcher.ConnectRemote(worker);
+    CHECK(connection_ != 0);
+    if (greet) Greet();
+  }
+
   void Greet() {
     Bytes out;
     std::uint8_t* at = AppendFrame(out, kHello, kHelloFields);
@@ -146,7 +155,8 @@ class FakeWorker final : public FakeEnd {
     for (const auto& [type, body] : Others()) {
       if (type != kLetter && type != kProgress) continue;
       const auto* at = reinterpret_cast<const std::uint8_t*>(body.data());
-      all += (type == kProgress ? "p" : "") + std::to_string(Load<std::uint32_t>(at)) + ":" + body.substr(4) + " ";
+      all += (type == kProgress ? "p" : "") + std::to_string(Load<std::uint32_t>(at)) + ":" +
+             body.substr(kLetterFields) + " ";
     }
     return all;
   }
@@ -260,7 +270,7 @@ inline std::vector<Read> ReadAll(RecordQueue& queue) {
 inline const char* NameOf(RecordKind kind) {
   constexpr const char* kNames[] = {"?",        "value",       "error",        "cancelled",      "lost",    "message",
                                     "ready",    "startFailed", "full",         "retry",          "timeout", "stopping",
-                                    "deadline", "lostResult",  "unresponsive", "foreignMessage", "closed",  "progress"};
+                                    "deadline", "lostResult",  "unresponsive", "foreignMessage", "closed", "workerExit", "progress"};
   return static_cast<std::size_t>(kind) < std::size(kNames) ? kNames[static_cast<std::size_t>(kind)] : "?";
 }
 

@@ -61,7 +61,7 @@ struct Held {
 
 class Program {
  public:
-  explicit Program(ByteSpan bytes) : in_(bytes), d_(Options(in_)) { d_.set_now(now_us_); }
+  explicit Program(ByteSpan bytes) : in_(bytes), options_(Options(in_)), d_(options_) { d_.set_now(now_us_); }
 
   void Run() {
     for (std::size_t step = 0; step < kMaxSteps && !in_.empty(); ++step) {
@@ -91,10 +91,16 @@ class Program {
     switch (in_.U8() % 23) {
       case 0: {
         if (d_.Find(end.handle) != nullptr) return;
-        SharedPage page = in_.U8() % 4 == 0 ? nullptr : FastPage();
+        const std::uint8_t kind = in_.U8() % 8;
+        const std::uint32_t worker = 1 + in_.U8() % 3;
         end = {};
+        if (kind == 4) {
+          end.handle = d_.ConnectRemote(worker);
+          return;
+        }
+        SharedPage page = kind == 0 ? nullptr : FastPage();
         end.page = page.get();
-        end.handle = d_.Connect(1 + in_.U8() % 3, std::move(page));
+        end.handle = d_.Connect(worker, std::move(page));
         return;
       }
       case 1:
@@ -172,7 +178,10 @@ class Program {
   }
 
   void Rare(End& end) {
-    switch (in_.U8() % 8) {
+    switch (in_.U8() % 9) {
+      case 8:
+        d_.set_expects_local(in_.U8() % 2 == 0);
+        return;
       case 0:
         d_.Drop();
         return;
@@ -362,7 +371,7 @@ class Program {
   void ReadRecords() {
     for (const Read& read : ReadAll(d_.completions())) {
       const Record& record = read.record;
-      switch (record.kind) {
+      switch (static_cast<RecordKind>(static_cast<std::uint8_t>(record.kind) & ~kForeignPayload)) {
         case RecordKind::kLost:
         case RecordKind::kLostResult:
         case RecordKind::kRetry:
@@ -375,6 +384,7 @@ class Program {
         case RecordKind::kReady:
         case RecordKind::kStartFailed:
         case RecordKind::kUnresponsive:
+        case RecordKind::kWorkerExit:
           break;
         case RecordKind::kValue:
         case RecordKind::kError:
@@ -396,6 +406,7 @@ class Program {
       const Connection* connection = d_.Find(end.handle);
       if (connection == nullptr) continue;
       in_flight += connection->in_flight.size();
+      CHECK(!connection->remote || connection->in_flight.size() <= options_.concurrency);
       CHECK(connection->stopping <= connection->in_flight.size());
       CHECK(!connection->condemned || connection->stopping > 0);
     }
@@ -416,6 +427,7 @@ class Program {
   }
 
   Input in_;
+  const DispatcherOptions options_;
   Dispatcher d_;
   std::uint64_t now_us_ = 1'000'000;
   std::array<End, kEnds> ends_;

@@ -1,10 +1,10 @@
-// Which modules a server loads for its clients.
+// Which modules are loaded here for programs on other hosts.
 
 import { realpath } from 'node:fs/promises';
 import { isAbsolute, relative, resolve, sep } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { InvalidArgumentError, NotPortableError } from '../errors.js';
-import { exportOf } from '../task/target.js';
+import { exportOf } from './target.js';
 
 const MAX_MODULE_CHARS = 4_096;
 
@@ -30,22 +30,28 @@ export class AllowList {
     if (typeof module !== 'string' || typeof exportName !== 'string' || module.length > MAX_MODULE_CHARS) {
       throw new NotPortableError('a remote worker runs an export of a module that its server has');
     }
-    const path = await this.#realPath(module);
+    const path = await this.locate(module);
     return { module: pathToFileURL(path).href, exportName: exportOf(exportName) };
   }
 
-  async #realPath(module: string): Promise<string> {
+  /**
+   * The real path of a module.
+   *
+   * @param module a path or a `file:` URL.
+   * @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when it is not there, or not allowed.
+   */
+  async locate(module: string): Promise<string> {
     let path: string;
     try {
       path = await realpath(module.startsWith('file:') ? fileURLToPath(module) : resolve(this.#root, module));
     } catch (cause) {
-      throw new NotPortableError(`the server has no module ${module}`, { cause });
+      throw new NotPortableError(`this host has no module ${module}`, { cause });
     }
     if (this.#allowed === undefined) return path;
     for (const allowed of this.#allowed) {
       const inside = relative(await realpath(allowed).catch(() => allowed), path);
       if (inside === '' || (!isAbsolute(inside) && inside !== '..' && !inside.startsWith(`..${sep}`))) return path;
     }
-    throw new NotPortableError(`the server does not load ${module}: allowModules says what it does`);
+    throw new NotPortableError(`this host does not load ${module}: what it may load does not include it`);
   }
 }

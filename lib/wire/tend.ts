@@ -1,0 +1,22 @@
+// Connections between hosts, one of which may be gone without a word: its power, or the network.
+
+import type { Socket } from 'node:net';
+import { native } from '../native.js';
+import { KEEP_ALIVE_MS } from './line.js';
+
+/** Keep-alive asks ten times, a second apart, after that silence; what was sent and not acknowledged has as long. */
+const GIVE_UP_MS = KEEP_ALIVE_MS + 10_000;
+
+/** Ends a connection whose other end has not been heard of for 15 s, whether or not anything was sent to it. */
+export function tend(socket: Socket): void {
+  // A Unix socket needs none of it, and some streams have no such methods.
+  socket.setNoDelay?.(true);
+  socket.setKeepAlive?.(true, KEEP_ALIVE_MS);
+  const giveUp = () => {
+    // There is no public way to the descriptor; without it the system's own patience holds.
+    const { fd } = (socket as { _handle?: { readonly fd?: number } })._handle ?? {};
+    if (typeof fd === 'number' && fd >= 0) native.giveUpAfter(fd, GIVE_UP_MS);
+  };
+  if (socket.connecting) socket.once('connect', giveUp);
+  else giveUp();
+}
