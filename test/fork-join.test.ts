@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import {
   type BosunError,
   CancellationError,
@@ -12,9 +13,10 @@ import {
 } from '../lib/index.js';
 import { untilGone } from './fixtures/alive.js';
 import { Double } from './fixtures/fork-tasks.js';
-import { makeManager } from './fixtures/scene.js';
+import { makeManager, makeRemoteManager } from './fixtures/scene.js';
 
 const MODULE = new URL('./fixtures/fork-tasks.js', import.meta.url);
+const FOLDER = fileURLToPath(new URL('.', MODULE));
 const at = (name: string) => ({ module: MODULE, export: name });
 
 /** So many messages, without the end of the inbox. */
@@ -31,18 +33,21 @@ async function all(manager: ProcessManager | LocalManager): Promise<unknown[]> {
   return take(manager, Number.POSITIVE_INFINITY);
 }
 
-const MANAGERS: Readonly<Record<string, (t: TestContext) => ProcessManager | LocalManager>> = {
+type Made = ProcessManager | LocalManager;
+
+const MANAGERS: Readonly<Record<string, (t: TestContext) => Made | Promise<Made>>> = {
   'a LocalManager': () => new LocalManager(),
   'one process': (t) => makeManager(t),
   'three processes': (t) => makeManager(t, { workers: 3, minWorkers: 3 }),
   'a process that runs four at once': (t) => makeManager(t, { concurrency: 4 }),
   'one thread': (t) => makeManager(t, { kind: 'thread' }),
+  'one remote worker': (t) => makeRemoteManager(t, FOLDER),
 };
 
 for (const [kind, make] of Object.entries(MANAGERS)) {
   describe(`tasks that wait for tasks, with ${kind}`, () => {
     test('get the results at any depth', async (t) => {
-      const manager = make(t);
+      const manager = await make(t);
       assert.equal(await manager.run(at('fibonacci'), [10]), 55);
       assert.equal(await manager.run(at('depth'), [150]), (150 * 151) / 2);
       assert.equal(manager.tasksLeft, 0);
@@ -50,26 +55,23 @@ for (const [kind, make] of Object.entries(MANAGERS)) {
 
     test('may ask for the result of a scheduled task when that has ended', async (t) => {
       assert.deepEqual(
-        await make(t).run(at('later'), [20]),
+        await (await make(t)).run(at('later'), [20]),
         Array.from({ length: 20 }, (_, i) => 2 * i),
       );
     });
 
     test('get values of any size, and none', async (t) => {
-      const manager = make(t);
-      for (const value of [
-        undefined,
-        null,
-        new Map([[1, new Date(5)]]),
-        Buffer.alloc(1 << 20, 7),
-        'x'.repeat(100_000),
-      ]) {
+      const manager = await make(t);
+      const plain = [undefined, null, Buffer.alloc(1 << 20, 7), 'x'.repeat(100_000), { a: [1, { b: true }] }];
+      // Between hosts plain ones alone travel.
+      const others = kind === 'one remote worker' ? [] : [new Map([[1, new Date(5)]])];
+      for (const value of [...plain, ...others]) {
         assert.deepEqual(await manager.run(at('passOn'), ['echo', value]), value);
       }
     });
 
     test('get failures as errors, through any number of levels', async (t) => {
-      const manager = make(t);
+      const manager = await make(t);
       const expected = {
         name: 'WorkerException',
         code: 'ERR_BOSUN_TASK_FAILED',
@@ -89,7 +91,7 @@ for (const [kind, make] of Object.entries(MANAGERS)) {
     });
 
     test('get failures of `run` alone, those of `schedule` go to the inbox too', async (t) => {
-      const manager = make(t);
+      const manager = await make(t);
       const done = manager.run(at('schedulesFailure'));
       const messages = (await all(manager)) as WorkerException[];
       assert.equal(await done, 'both failed');
@@ -101,20 +103,20 @@ for (const [kind, make] of Object.entries(MANAGERS)) {
 
     for (const how of ['signal', 'handle'] as const) {
       test(`cancel them, by a ${how}`, async (t) => {
-        const seen = (await make(t).run(at('cancels'), [how])) as Record<string, unknown>;
+        const seen = (await (await make(t)).run(at('cancels'), [how])) as Record<string, unknown>;
         if (how === 'signal') assert.equal(seen['message'], 'enough');
         else assert.deepEqual([seen['name'], seen['cause']], ['CancellationError', 'enough']);
       });
     }
 
     test('give them limits', async (t) => {
-      const manager = make(t);
+      const manager = await make(t);
       const seen = (await manager.run(at('limited'), [{ timeout: 20 }])) as Record<string, unknown>;
       assert.deepEqual([seen['name'], seen['code']], ['TimeoutError', 'ERR_BOSUN_TIMEOUT']);
     });
 
     test('that are cancelled cancel what they wait for, down to the leaves', async (t) => {
-      const manager = make(t);
+      const manager = await make(t);
       const controller = new AbortController();
       const result = manager.run(at('waitingTree'), ['root', 3], { signal: controller.signal });
       const ended = assert.rejects(result, /enough/);
@@ -135,7 +137,7 @@ for (const [kind, make] of Object.entries(MANAGERS)) {
     });
 
     test('are classes as well, and are given to a manager by themselves', async (t) => {
-      const manager = make(t);
+      const manager = await make(t);
       const handle = manager.schedule(new Double(4));
       const { result } = manager.schedule(Task.from<number>(MODULE, 'depth', [4]));
       assert.deepEqual([await handle.result, await result], [8, 10]);
@@ -146,7 +148,7 @@ for (const [kind, make] of Object.entries(MANAGERS)) {
 for (const [kind, make] of Object.entries(MANAGERS)) {
   if (kind === 'three processes' || kind.includes('four')) continue;
   test(`with ${kind} the last child runs first, and nothing else between a parent and its children`, async (t) => {
-    const manager = make(t);
+    const manager = await make(t);
     const before = manager.run(at('echo'), ['until the worker is ready']);
     await before;
     const families = ['a', 'b'].map((name) => manager.run(at('family'), [name, 3]));

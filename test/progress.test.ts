@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import {
   DataCloneError,
   LocalManager,
@@ -12,33 +13,37 @@ import {
   Worker,
   type WorkerException,
 } from '../lib/index.js';
-import { makeManager } from './fixtures/scene.js';
+import { makeManager, makeRemoteManager } from './fixtures/scene.js';
 import { KINDS, useKinds } from './fixtures/worker-kinds.js';
 
 const MODULE = new URL('./fixtures/fork-tasks.js', import.meta.url);
+const FOLDER = fileURLToPath(new URL('.', MODULE));
 const at = (name: string) => ({ module: MODULE, export: name });
 
 const optionsOf = useKinds();
 
-const MANAGERS: Readonly<Record<string, (t: TestContext) => ProcessManager | LocalManager>> = {
+type Made = ProcessManager | LocalManager;
+
+const MANAGERS: Readonly<Record<string, (t: TestContext) => Made | Promise<Made>>> = {
   'a LocalManager': () => new LocalManager(),
   'a process': (t) => makeManager(t),
   'a thread': (t) => makeManager(t, { kind: 'thread' }),
+  'a remote worker': (t) => makeRemoteManager(t, FOLDER),
 };
 
 for (const [kind, make] of Object.entries(MANAGERS)) {
   describe(`a task of ${kind}`, () => {
     test('tells its caller how far it has come, in order, before its result', async (t) => {
       const told: unknown[] = [];
-      const result = make(t).run(at('echoProgress'), [new Map([['a', 1]])], {
+      const result = (await make(t)).run(at('echoProgress'), [{ a: [1] }], {
         onProgress: (value) => told.push(value),
       });
       await result;
-      assert.deepEqual(told, [new Map([['a', 1]])]);
+      assert.deepEqual(told, [{ a: [1] }]);
     });
 
     test('hears what it is sent, before it begins and while it runs', async (t) => {
-      const manager = make(t);
+      const manager = await make(t);
       const handle = manager.schedule(Task.from<unknown[]>(MODULE, 'converse', [3]));
       const told: unknown[] = [];
       const begun = new Promise<void>((resolve) => {
@@ -58,7 +63,7 @@ for (const [kind, make] of Object.entries(MANAGERS)) {
     });
 
     test('hears nothing more when it is told to stop', async (t) => {
-      const manager = make(t);
+      const manager = await make(t);
       const handle = manager.schedule(Task.from<string>(MODULE, 'listenUntilStopped'));
       await new Promise((resolve) => handle.onProgress(resolve));
       handle.cancel('enough');
@@ -67,14 +72,14 @@ for (const [kind, make] of Object.entries(MANAGERS)) {
     });
 
     test('speaks with the tasks that it has scheduled', async (t) => {
-      const { told, heard, called } = await make(t).run<Record<string, unknown>>(at('converseWithChild'));
-      assert.deepEqual(heard, ['early', new Map([[1, 2]])]);
-      assert.deepEqual(told, [{ step: 1 }, { step: 2 }, 'early', new Map([[1, 2]])]);
+      const { told, heard, called } = await (await make(t)).run<Record<string, unknown>>(at('converseWithChild'));
+      assert.deepEqual(heard, ['early', [1, 2]]);
+      assert.deepEqual(told, [{ step: 1 }, { step: 2 }, 'early', [1, 2]]);
       assert.deepEqual(called, ['of a call']);
     });
 
     test('cannot say what cannot travel, nor be told so', async (t) => {
-      const manager = make(t);
+      const manager = await make(t);
       await assert.rejects(manager.run(at('progressOfNothing')), (error: WorkerException) => {
         assert.equal((error.cause as DataCloneError).code, 'ERR_BOSUN_DATA_CLONE');
         return true;
@@ -94,7 +99,7 @@ for (const [kind, make] of Object.entries(MANAGERS)) {
       const onProgress = () => {
         throw new Error('of a listener');
       };
-      await make(t).run(at('echoProgress'), [1], { onProgress });
+      await (await make(t)).run(at('echoProgress'), [1], { onProgress });
       const [warning] = await warned;
       assert.equal(warning.code, 'BOSUN_W003');
     });
