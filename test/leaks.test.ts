@@ -40,7 +40,7 @@ async function collected(t: TestContext, make: () => object): Promise<void> {
 }
 
 describe('managers that were closed', () => {
-  test('leave no descriptor, process, listener, timer or file behind: 200 of them', LIMIT, async (t) => {
+  test('leave no descriptor, process, listener, timer or file behind: 90 of them', LIMIT, async (t) => {
     const { before, after } = await inOwnProcess<{ before: Holdings; after: Holdings }>(t, 'leaks');
     assert.deepEqual(after, before);
     assert.equal(after.children, 0);

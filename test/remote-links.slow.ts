@@ -10,7 +10,9 @@ import { Cable, joined, work } from './fixtures/remote-workers.js';
 import { makeManager } from './fixtures/scene.js';
 import { Tally } from './fixtures/tally.js';
 
+/** Through a link between network namespaces; through a proxy of the test's own as many again would show nothing else. */
 const TASKS = 10_000;
+const PROXIED = 4_000;
 
 /** Numbers of workers that are, or were, on other hosts. */
 function remotesOf(manager: ProcessManager): (worker: number) => boolean {
@@ -71,7 +73,7 @@ function makeNetwork(t: TestContext) {
   };
 }
 
-describe('ten thousand tasks on two local and two remote workers', () => {
+describe('thousands of tasks on two local and two remote workers', () => {
   test('that were dialled, through a link that is cut and restored', async (t) => {
     const fixtures = fileURLToPath(new URL('./fixtures/', import.meta.url));
     const server = new RemoteServer({ allowModules: [fixtures], grace: 100 });
@@ -96,25 +98,25 @@ describe('ten thousand tasks on two local and two remote workers', () => {
   });
 
   async function cutAndRestore(t: TestContext, manager: ProcessManager, cable: Cable): Promise<void> {
-    const tally = await Tally.of(t, manager, TASKS, remotesOf(manager));
+    const tally = await Tally.of(t, manager, PROXIED, remotesOf(manager));
     const end = tally.run();
     for (const share of [0.2, 0.4, 0.6, 0.8]) {
-      await both(tally, share * TASKS);
+      await both(tally, share * PROXIED);
       const gone = exits(manager, 2);
       cable.cut();
       await gone;
       const { done } = tally;
       // The local ones go on meanwhile.
-      tally.allow(share * TASKS + 200);
-      await tally.until(() => tally.done >= Math.min(done + 100, share * TASKS + 100));
+      tally.allow(share * PROXIED + 200);
+      await tally.until(() => tally.done >= Math.min(done + 100, share * PROXIED + 100));
       const back = joined(manager, 2);
       cable.restore();
       await back;
     }
-    tally.allow(TASKS);
+    tally.allow(PROXIED);
     const { lost } = await end;
     const { tasks } = manager.stats();
-    assert.deepEqual([tasks.done, tasks.failed, tasks.accepted], [TASKS - lost, lost, TASKS]);
+    assert.deepEqual([tasks.done, tasks.failed, tasks.accepted], [PROXIED - lost, lost, PROXIED]);
     // Two workers had one task each whenever the link was cut; as a rule some of them may not be run again.
     assert.ok(lost <= 8);
     assert.ok(tally.remote > 200);
