@@ -268,9 +268,10 @@ inline std::vector<Read> ReadAll(RecordQueue& queue) {
 }
 
 inline const char* NameOf(RecordKind kind) {
-  constexpr const char* kNames[] = {"?",        "value",       "error",        "cancelled",      "lost",    "message",
-                                    "ready",    "startFailed", "full",         "retry",          "timeout", "stopping",
-                                    "deadline", "lostResult",  "unresponsive", "foreignMessage", "closed", "workerExit", "progress"};
+  constexpr const char* kNames[] = {
+      "?",      "value",      "error",   "cancelled", "lost",     "message",    "ready",        "startFailed",
+      "full",   "retry",      "timeout", "stopping",  "deadline", "lostResult", "unresponsive", "foreignMessage",
+      "closed", "workerExit", "progress"};
   return static_cast<std::size_t>(kind) < std::size(kNames) ? kNames[static_cast<std::size_t>(kind)] : "?";
 }
 
