@@ -1,10 +1,19 @@
 // A ProcessManager whose workers are threads.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { Task, ThreadWorker, type WorkerLostError } from '../lib/index.js';
+import { MessageChannel } from 'node:worker_threads';
+import {
+  type BosunError,
+  DataCloneError,
+  Task,
+  ThreadWorker,
+  type WorkerException,
+  type WorkerLostError,
+} from '../lib/index.js';
 import { alive, untilGone } from './fixtures/alive.js';
 import { makeManager } from './fixtures/scene.js';
 import { Hello } from './fixtures/tasks.js';
@@ -91,6 +100,66 @@ describe('workers that are threads', () => {
     await manager.close();
     // Its workers' sockets and pages are gone too.
     assert.ok(countDescriptors() <= before, `${countDescriptors()} descriptors, ${before} before`);
+  });
+
+  test('share memory with the owner, and may be given ports', async (t) => {
+    const manager = makeManager(t, { kind: 'thread', workers: 2 });
+    const counter = new Int32Array(new SharedArrayBuffer(4));
+    await Promise.all(Array.from({ length: 20 }, () => manager.run(at('increment'), [counter])));
+    assert.equal(counter[0], 20);
+    await manager.schedule(Task.from(TARGETS, 'increment', [counter])).result;
+    assert.equal(counter[0], 21);
+    assert.equal(await manager.run(at('sumOf'), [{ counter }]), 21);
+    const { port1, port2 } = new MessageChannel();
+    const heard = once(port1, 'message');
+    await manager.run(at('sayTo'), [port2, 'hello'], { transferList: [port2] });
+    assert.deepEqual(await heard, ['hello']);
+    port1.close();
+  });
+
+  test('are handed what is moved, at the call', async (t) => {
+    const manager = makeManager(t, { kind: 'thread', workers: 1 });
+    const buffer = new ArrayBuffer(1 << 20);
+    new Uint8Array(buffer).fill(7);
+    const result = manager.run(at('lengthOf'), [buffer], { transferList: [buffer] });
+    assert.equal(buffer.byteLength, 0);
+    assert.equal(await result, 1 << 20);
+    // Moved once: a second attempt has nothing to begin with.
+    const other = new ArrayBuffer(8);
+    const again = manager.run(at('exitOnce'), [other], { transferList: [other], retry: { max: 1 } });
+    await assert.rejects(again, (error: WorkerException) => {
+      assert.equal((error.cause as BosunError).code, 'ERR_BOSUN_DATA_CLONE');
+      return true;
+    });
+    const kept = new ArrayBuffer(8);
+    const dropped = manager.run(at('lengthOf'), [kept], {
+      transferList: [kept],
+      signal: AbortSignal.abort(new Error('no')),
+    });
+    await assert.rejects(dropped, /no/);
+    assert.equal(kept.byteLength, 8);
+  });
+
+  test('are told what cannot go to any thread, and processes what can go to threads alone', async (t) => {
+    const manager = makeManager(t, { kind: 'thread', workers: 1 });
+    const shared = new SharedArrayBuffer(4);
+    await assert.rejects(manager.run(at('lengthOf'), [() => {}]), DataCloneError);
+    await assert.rejects(manager.run(at('lengthOf'), [shared, () => {}]), DataCloneError);
+    assert.throws(() => void manager.run(at('lengthOf'), [], { transferList: 5 as unknown as [] }), {
+      name: 'InvalidArgumentError',
+    });
+    const processes = makeManager(t);
+    await assert.rejects(processes.run(at('lengthOf'), [shared]), DataCloneError);
+    assert.throws(() => void processes.run(at('lengthOf'), [], { transferList: [] }), /kind 'thread'/);
+    // A process among threads has no part in it.
+    manager.addWorker('process');
+    const counter = new Int32Array(new SharedArrayBuffer(4));
+    const outcomes = await Promise.allSettled(
+      Array.from({ length: 50 }, () => manager.run(at('increment'), [counter])),
+    );
+    const failed = outcomes.filter(({ status }) => status === 'rejected') as PromiseRejectedResult[];
+    assert.equal(counter[0], 50 - failed.length);
+    for (const { reason } of failed) assert.match(String(reason.message), /reach worker threads alone/);
   });
 
   test('and processes work for one manager', async (t) => {

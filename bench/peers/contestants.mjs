@@ -20,6 +20,7 @@ export const CONTESTANTS = {
   'bosun-spin': ours('bosun, spin auto', { settings: { spin: 'auto' } }),
   'bosun-nospin': ours('bosun, spin off', { settings: { spin: 'off' } }),
   'bosun-ahead': ours('bosun, prefetch 16', { settings: { prefetch: 16 } }),
+  'bosun-threads': ours('bosun, threads', { settings: { kind: 'thread' } }),
   piscina: peer('piscina', 'threads', 'piscina', {}, true),
   'piscina-16': peer(
     'piscina, 16 per worker',
@@ -47,6 +48,7 @@ export const CONTESTANTS = {
   'fork-json': raw('fork, JSON', 'fork', { serialization: 'json' }),
   'fork-advanced': raw('fork, advanced', 'fork', { serialization: 'advanced' }),
   'unix-socket': raw('raw Unix socket', 'unix-socket'),
+  'message-channel': raw('raw MessageChannel', 'message-channel'),
   'c-echo': raw('C, Unix socket', 'c-echo'),
 };
 

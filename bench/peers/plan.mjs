@@ -11,7 +11,7 @@ const WORKERS = [4, 16, 64];
 const variant = (id) => id.startsWith('bosun-');
 const pools = contestants(({ kind }) => kind !== 'raw').filter((id) => !variant(id));
 const nodes = [...pools, 'fork-json', 'fork-advanced', 'unix-socket'];
-const apis = ['bosun', 'bosun-limits', 'bosun-task', ...nodes.slice(1)];
+const apis = ['bosun', 'bosun-limits', 'bosun-task', 'bosun-threads', ...nodes.slice(1)];
 
 /**
  * @typedef {object} Scenario
@@ -37,7 +37,7 @@ export const PLAN = [
   {
     id: 'latency',
     module: 'latency',
-    contestants: ['bosun', 'bosun-spin', 'bosun-nospin', ...nodes.slice(1), 'c-echo'],
+    contestants: ['bosun', 'bosun-spin', 'bosun-nospin', 'bosun-threads', ...nodes.slice(1), 'c-echo'],
     params: { count: 4_000 },
     quick: { count: 500 },
   },
@@ -77,6 +77,7 @@ export const PLAN = [
     module: 'echo',
     contestants: [
       'bosun',
+      'bosun-threads',
       'piscina-16',
       'tinypool-processes',
       'workerpool-processes',
@@ -89,6 +90,13 @@ export const PLAN = [
     quick: { ms: 100 },
     extra: { buffers: true },
   })),
+  {
+    id: 'transfer',
+    module: 'transfer',
+    contestants: ['bosun-threads', 'piscina-16', 'message-channel'],
+    params: { bytes: 1_048_576, ms: 400 },
+    quick: { ms: 100 },
+  },
   {
     id: 'memory',
     module: 'memory',
@@ -105,7 +113,7 @@ export const PLAN = [
     params: { count: 200_000 },
     quick: { count: 50_000 },
   },
-  { id: 'startup', module: 'startup', contestants: nodes, params: { workers: 2 } },
+  { id: 'startup', module: 'startup', contestants: [...nodes, 'bosun-threads'], params: { workers: 2 } },
   ...QUEUED.map((count) => ({
     id: `queued-${count}`,
     module: 'queued',

@@ -24,5 +24,10 @@ export function block(ms) {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
+/** What is moved stays here: its length goes back. */
+export function lengthOf(buffer) {
+  return buffer.byteLength;
+}
+
 /** By name, for those who call them by one. */
-export const TASKS = { noop, spin, work, block };
+export const TASKS = { noop, spin, work, block, lengthOf };

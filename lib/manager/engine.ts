@@ -9,6 +9,7 @@ import { ClosePolicy, type CloseReport } from './close.js';
 import type { ProcessManagerEvents } from './events.js';
 import { carriedFailure, exitText, type Runner, workerName } from './failures.js';
 import { Gateway } from './gateway.js';
+import { Handovers } from './handovers.js';
 import { Inbox } from './inbox.js';
 import { Intake } from './intake.js';
 import { KeepAlive } from './keep-alive.js';
@@ -47,6 +48,7 @@ export class Engine {
   readonly #readiness: Readiness;
   readonly #wakeTimer = new WakeTimer(() => this.#turn());
   readonly workers: WorkerSet;
+  readonly handovers = new Handovers();
 
   #turnQueued = false;
   #batch = FIRST_BATCH;
@@ -97,6 +99,7 @@ export class Engine {
       pidOf: (worker) => this.workers.pidOf(worker),
     });
     this.workers = new WorkerSet(this.#dispatcher, settings, {
+      handovers: this.handovers,
       turn: () => this.#turn(),
       started: (member) => this.#onStarted(member),
       lost: (member, exit) => this.#onLost(member, exit),
@@ -109,6 +112,7 @@ export class Engine {
       dispatcher: this.#dispatcher,
       submissions: this.#submissions,
       inbox: this.#inbox,
+      handovers: this.handovers,
       events,
       backoff: settings.policy.backoff,
       runner: (worker) => this.#runner(worker),

@@ -60,9 +60,10 @@ export class Intake {
     const { submissions, settlement, waitsWhenFull } = this.#parts;
     const hasRoom = this.#hasPlace();
     if (!hasRoom && !waitsWhenFull) throw new QueueFullError();
-    const { policy, onProgress } = submission;
+    const { policy, onProgress, handover } = submission;
     const ticket = hasRoom ? submissions.add(submission) : this.#enterOutside(submission);
     this.#waitingRoom.taken();
+    if (handover !== undefined) settlement.useHandover(ticket, handover);
     if (onProgress !== undefined) settlement.useListener(ticket, onProgress);
     if (policy.backoff !== undefined) settlement.useBackoff(ticket, policy.backoff);
     if (signal !== undefined) settlement.signals.watch(signal, ticket);

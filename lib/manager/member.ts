@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { LossDetails } from '../errors.js';
 import { closeDescriptors, type NativeDispatcher, native } from '../native.js';
 import type { WorkerConfiguration } from '../runtime/configuration.js';
-import type { TaskThreadData } from '../runtime/task-thread.js';
+import type { Handover, TaskThreadData } from '../runtime/task-thread.js';
 import type { WorkerId } from '../task/context.js';
 import { encodePayload } from '../wire/payload.js';
 import { ProcessLife } from '../worker/process-life.js';
@@ -13,6 +13,7 @@ import { StderrTail, tailOfFile } from '../worker/stderr-tail.js';
 import { ThreadLife } from '../worker/thread-life.js';
 import { READ_AFTER_EXIT_MS, type WorkerLife } from '../worker/worker-life.js';
 import type { LostTask, Runner } from './failures.js';
+import type { Handovers } from './handovers.js';
 import { NetLine } from './net-line.js';
 import type { ManagerSettings } from './options.js';
 
@@ -53,7 +54,13 @@ export class Member implements Runner {
    * @param turn is called when the dispatcher may have something to say.
    * @throws the system's error when there are no descriptors left.
    */
-  constructor(worker: WorkerId, dispatcher: NativeDispatcher, settings: ManagerSettings, turn: () => void) {
+  constructor(
+    worker: WorkerId,
+    dispatcher: NativeDispatcher,
+    settings: ManagerSettings,
+    handovers: Handovers,
+    turn: () => void,
+  ) {
     this.worker = worker;
     this.#dispatcher = dispatcher;
     const [connection, parentEnd, ...childEnds] = dispatcher.open(worker);
@@ -65,7 +72,9 @@ export class Member implements Runner {
         throw systemRefusal();
       }
       this.life =
-        settings.kind === 'thread' ? startThread(childEnds, settings) : this.#startProcess(childEnds, settings);
+        settings.kind === 'thread'
+          ? startThread(childEnds, settings, handovers)
+          : this.#startProcess(childEnds, settings);
     } catch (error) {
       this.#tail?.close();
       this.destroy();
@@ -179,7 +188,11 @@ function systemRefusal(): Error {
 type ChildEnds = readonly [socket: number, page: number, lifeline: number];
 
 /** It makes copies of its own before ours are closed, for a descriptor has no owner but the process. */
-function startThread(descriptors: ChildEnds, { execArgv, env, resourceLimits }: ManagerSettings): ThreadLife {
+function startThread(
+  descriptors: ChildEnds,
+  { execArgv, env, resourceLimits }: ManagerSettings,
+  handovers: Handovers,
+): ThreadLife {
   const [socket, page] = descriptors;
   let isClosed = false;
   const close = () => {
@@ -192,6 +205,11 @@ function startThread(descriptors: ChildEnds, { execArgv, env, resourceLimits }: 
     const life = new ThreadLife({ main: 'runtime/task-thread', workerData, execArgv, env, resourceLimits });
     life.thread.unref();
     life.thread.once('message', close);
+    life.thread.on('message', (number: unknown) => {
+      if (typeof number !== 'number') return;
+      const port = handovers.take(number);
+      life.thread.postMessage({ number, port } satisfies Handover, port === undefined ? [] : [port]);
+    });
     life.once('exit', close);
     return life;
   } catch (error) {

@@ -1,7 +1,8 @@
 // Runs tasks on processes, most urgent first.
 
 import { EventEmitter } from 'node:events';
-import { InvalidArgumentError } from '../errors.js';
+import type { TransferListItem } from 'node:worker_threads';
+import { DataCloneError, InvalidArgumentError } from '../errors.js';
 import { checkSignal, delay, oneOf, ownOptions } from '../own-options.js';
 import { Proxy } from '../runtime/proxy.js';
 import type { WorkerId } from '../task/context.js';
@@ -9,7 +10,7 @@ import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
 import { checkPolicy } from '../task/policy.js';
 import { checkListener } from '../task/progress.js';
 import { RunTargets } from '../task/run-targets.js';
-import { specName, type TaskSpec, toSpec } from '../task/spec.js';
+import { type FunctionSpec, specName, type TaskSpec, toSpec } from '../task/spec.js';
 import type { RunTarget } from '../task/target.js';
 import { choosePriority } from '../task/target.js';
 import type { Task } from '../task/task.js';
@@ -18,6 +19,7 @@ import { ClosePolicy, type CloseReport, STRICTNESS } from './close.js';
 import { Engine } from './engine.js';
 import type { ProcessManagerEvents } from './events.js';
 import { inTaskResource, ScheduledTask } from './handle.js';
+import { holdsShared } from './handovers.js';
 import type { ListenAddress } from './listener.js';
 import {
   type AddWorkerOptions,
@@ -30,7 +32,7 @@ import {
 } from './options.js';
 import { Prefixes } from './prefixes.js';
 import type { ManagerStats } from './stats.js';
-import { FLAG_INBOX_ERRORS } from './submissions.js';
+import { FLAG_INBOX_ERRORS, type Submission } from './submissions.js';
 import type { WorkerInfo } from './worker-set.js';
 
 // On no prototype, as all options that are read.
@@ -107,10 +109,43 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const handle = new ScheduledTask<R>(this.#engine.nextId, task, this.#engine);
     const policy = checkPolicy(task.limits, this.#settings.policy);
     const name = specName(spec);
-    const prefix = this.#prefixes.of(spec);
-    const submission = { level, flags: FLAG_INBOX_ERRORS, spec, prefix, policy, waiter: handle, name };
-    handle.ticket = this.#engine.submit(submission, task.signal);
+    const submission = { level, flags: FLAG_INBOX_ERRORS, spec, policy, waiter: handle, name };
+    handle.ticket = this.#submit(submission, undefined, task.signal);
     return handle;
+  }
+
+  #submit(
+    submission: Omit<Submission, 'prefix'>,
+    transferList: readonly TransferListItem[] | undefined,
+    signal: AbortSignal | undefined,
+  ): number {
+    const { spec } = submission;
+    if (transferList === undefined || spec[0] !== 'f') {
+      try {
+        return this.#engine.submit({ ...submission, prefix: this.#prefixes.of(spec) }, signal);
+      } catch (error) {
+        // Between threads there are more ways than bytes: for shared memory, and ports.
+        const isForThread = error instanceof DataCloneError && this.#settings.kind === 'thread' && spec[0] === 'f';
+        if (!isForThread || !holdsShared(spec[4])) throw error;
+      }
+    }
+    const [, name, module, exportName, args] = spec as FunctionSpec;
+    const { handovers } = this.#engine;
+    const handover = handovers.give(args, transferList ?? []);
+    try {
+      const handed: TaskSpec = ['h', name, module, exportName, handover];
+      return this.#engine.submit({ ...submission, spec: handed, prefix: undefined, handover }, signal);
+    } catch (error) {
+      handovers.drop(handover);
+      throw error;
+    }
+  }
+
+  #checkTransfer(transferList: RunOptions['transferList']): RunOptions['transferList'] {
+    if (transferList === undefined) return undefined;
+    if (!Array.isArray(transferList)) throw new InvalidArgumentError('transferList is a list of what is to be moved');
+    if (this.#settings.kind === 'thread') return transferList;
+    throw new InvalidArgumentError("transferList moves things between threads: it is for managers of kind 'thread'");
   }
 
   /**
@@ -128,14 +163,14 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const policy = checkPolicy(given, this.#settings.policy);
     const signal = checkSignal(given.signal);
     const onProgress = checkListener(given.onProgress);
+    const transferList = this.#checkTransfer(given.transferList);
     return inTaskResource(() => {
       // What is thrown in here rejects the promise.
       return new Promise<R>((resolve) => {
         this.#engine.prepare(signal);
-        const spec: TaskSpec = ['f', '', module, name, args];
-        const prefix = this.#prefixes.of(spec);
+        const spec: FunctionSpec = ['f', '', module, name, args];
         const waiter = resolve as (outcome: unknown) => void;
-        this.#engine.submit({ level, flags: 0, spec, prefix, policy, waiter, name, onProgress }, signal);
+        this.#submit({ level, flags: 0, spec, policy, waiter, name, onProgress }, transferList, signal);
       });
     });
   }

@@ -20,6 +20,7 @@ import { decodePayload } from '../wire/payload.js';
 import { announce, isAnnounced } from './announce.js';
 import type { ProcessManagerEvents } from './events.js';
 import { carriedName, failureOf, type LostTask, lossOf, type Runner } from './failures.js';
+import type { Handovers } from './handovers.js';
 import type { Inbox } from './inbox.js';
 import { type DispatchRecord, NO_TICKET, RECORD } from './records.js';
 import type { Outcome, Submissions, Waiter } from './submissions.js';
@@ -29,6 +30,7 @@ export interface SettlementParts {
   readonly dispatcher: NativeDispatcher;
   readonly submissions: Submissions;
   readonly inbox: Inbox;
+  readonly handovers: Handovers;
   readonly events: EventEmitter<ProcessManagerEvents>;
   /** The manager's own; undefined for the default. */
   readonly backoff: ((attempt: number) => number) | undefined;
@@ -58,6 +60,8 @@ export class Settlement {
   readonly #backoffs = new Map<number, (attempt: number) => number>();
   /** To the progress of calls, by ticket. */
   readonly #listeners = new Map<number, ProgressListener>();
+  /** Arguments of tasks that are handed over, by ticket. */
+  readonly #handovers = new Map<number, number>();
   /** How the workers ended that a task has cost so far, by its id. */
   readonly #exits = new Map<number, ExitDetails[]>();
   /** Why tasks were told to stop, or dropped, by ticket: what they are to reject with. */
@@ -76,6 +80,10 @@ export class Settlement {
 
   useBackoff(ticket: number, backoff: (attempt: number) => number): void {
     this.#backoffs.set(ticket, backoff);
+  }
+
+  useHandover(ticket: number, handover: number): void {
+    this.#handovers.set(ticket, handover);
   }
 
   useListener(ticket: number, listener: ProgressListener): void {
@@ -103,6 +111,7 @@ export class Settlement {
     const { submissions, events } = this.#parts;
     if ('error' in outcome || ticket === NO_TICKET) return false;
     if (this.#exits.size + this.#backoffs.size + this.#listeners.size + this.#reasons.size > 0) return false;
+    if (this.#handovers.size > 0) return false;
     if (isAnnounced(events, 'task:done')) return false;
     this.signals.unwatch(ticket);
     const waiter = submissions.take(ticket);
@@ -231,6 +240,8 @@ export class Settlement {
     if (ticket !== NO_TICKET) {
       this.#backoffs.delete(ticket);
       this.#listeners.delete(ticket);
+      this.#parts.handovers.drop(this.#handovers.get(ticket) ?? 0);
+      this.#handovers.delete(ticket);
       this.#reasons.delete(ticket);
       this.signals.unwatch(ticket);
     }

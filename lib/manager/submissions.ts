@@ -46,6 +46,8 @@ export interface Submission extends TaskFields {
   readonly name: string;
   /** Of a call. */
   readonly onProgress?: ProgressListener | undefined;
+  /** The number of its arguments, when they are handed over. */
+  readonly handover?: number | undefined;
 }
 
 /** As in native/dispatch/slab.h. */

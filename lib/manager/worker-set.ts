@@ -13,6 +13,7 @@ import { describeDeath } from './death-text.js';
 import { Dialler } from './dialler.js';
 import { workerName } from './failures.js';
 import { faultText } from './faults.js';
+import type { Handovers } from './handovers.js';
 import { Member } from './member.js';
 import type { ManagerSettings, RemoteSettings } from './options.js';
 import type { DispatchRecord } from './records.js';
@@ -32,6 +33,8 @@ export interface WorkerInfo extends Figures {
 
 /** What the manager does when something happened to a worker. */
 export interface WorkerSetOwner {
+  /** For threads. */
+  readonly handovers: Handovers;
   /** Bytes arrived, or a worker is gone: dispatch, and read what the dispatcher says. */
   turn(): void;
   started(member: AnyMember): void;
@@ -212,7 +215,9 @@ export class WorkerSet {
   }
 
   #start(settings = this.#settings): Member {
-    const member = new Member(this.nextNumber(), this.#dispatcher, settings, () => this.#owner.turn());
+    const member = new Member(this.nextNumber(), this.#dispatcher, settings, this.#owner.handovers, () =>
+      this.#owner.turn(),
+    );
     if (member.pid !== undefined) this.#pids.set(member.worker, member.pid);
     this.#watchSuspension(member);
     this.#keep(member);

@@ -46,6 +46,9 @@ export class TaskManager implements Manager {
     const { module, exportName: name } = targets.resolve(target);
     if (!Array.isArray(args)) throw new InvalidArgumentError('args is an array of arguments');
     const given = ownOptions(options, 'the options of run');
+    if (given.transferList !== undefined) {
+      throw new InvalidArgumentError('transferList is for the owner of the manager: a task can move nothing');
+    }
     const level = choosePriority(given.priority, undefined, this.#configuration.levels);
     const policy = this.#policyOf(given, name);
     const signal = checkSignal(given.signal);

@@ -1,7 +1,9 @@
 // A worker thread of a manager, which lends it a socket and a status page.
 
-import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { DataCloneError } from '../errors.js';
 import { native } from '../native.js';
+import { takeBy } from '../task/handover.js';
 import { Link } from './link.js';
 import { serveTasks } from './serve-tasks.js';
 
@@ -11,10 +13,35 @@ export interface TaskThreadData {
   readonly page: number;
 }
 
+/** What it is told: the arguments of a task are in the port; without one, somebody has had them. */
+export interface Handover {
+  readonly number: number;
+  readonly port: MessagePort | undefined;
+}
+
 const { socket, page } = workerData as TaskThreadData;
+const owner = parentPort as MessagePort;
 const link = new Link(native.duplicate(socket), page);
 // The manager has its own again: with them open, the end of this thread would not be the end of the connection.
-(parentPort as MessagePort).postMessage('opened');
+owner.postMessage('opened');
+
+const asked = new Map<number, (handover: Handover) => void>();
+owner.on('message', (handover: Handover) => {
+  asked.get(handover.number)?.(handover);
+  asked.delete(handover.number);
+});
+owner.unref();
+takeBy((number) => {
+  return new Promise((resolve, reject) => {
+    asked.set(number, ({ port }) => {
+      const gone = 'the arguments were handed over to an attempt before this one: what was moved can be had once';
+      if (port === undefined) reject(new DataCloneError(gone));
+      else resolve(receiveMessageOnPort(port)?.message as unknown[]);
+      port?.close();
+    });
+    owner.postMessage(number);
+  });
+});
 
 await serveTasks(link);
 await link.end();

@@ -1,5 +1,6 @@
 // What runs tasks, as tasks and their creators see it.
 
+import type { TransferListItem } from 'node:worker_threads';
 import type { LimitOptions } from './policy.js';
 import type { RunTarget } from './target.js';
 import type { Task } from './task.js';
@@ -12,6 +13,11 @@ export interface RunOptions extends LimitOptions {
   readonly signal?: AbortSignal | undefined;
   /** Called with what the task gives to `ctx.progress`. */
   readonly onProgress?: ProgressListener | undefined;
+  /**
+   * Of the owner of a manager of threads: what is moved to the thread instead of copied, at the call. It can be had once: a
+   * task that is run again fails with a DataCloneError.
+   */
+  readonly transferList?: readonly TransferListItem[] | undefined;
 }
 
 /** What `schedule` gives back. */

@@ -3,6 +3,7 @@
 import { NotPortableError } from '../errors.js';
 import { Chain, runInOrder } from './chain.js';
 import type { TaskContext } from './context.js';
+import { takeArguments } from './handover.js';
 import { exportOf, functionOf, importModule, moduleUrl } from './target.js';
 import { Task, type TaskOptions } from './task.js';
 
@@ -23,10 +24,12 @@ type ClassSpec = readonly [
   /** What its constructor passed to Task's, if anything. */
   options?: Pick<TaskOptions, 'args' | 'kwargs'>,
 ];
+/** A function whose arguments are handed over from thread to thread. */
+type HandedSpec = readonly [kind: 'h', name: string, module: string, exportName: string, handover: number];
 type ChainSpec = readonly [kind: 's', name: string, tasks: readonly TaskSpec[]];
 
 /** What a payload of a task decodes to. */
-export type TaskSpec = FunctionSpec | ClassSpec | ChainSpec;
+export type TaskSpec = FunctionSpec | ClassSpec | HandedSpec | ChainSpec;
 
 /** The name of a task, for people. */
 export function specName(spec: TaskSpec): string {
@@ -114,9 +117,11 @@ export function revive(spec: TaskSpec): TaskBody | Promise<TaskBody> {
   return bind(spec, namespace);
 }
 
-function bind(spec: FunctionSpec | ClassSpec, namespace: Readonly<Record<string, unknown>>): TaskBody {
+function bind(spec: FunctionSpec | ClassSpec | HandedSpec, namespace: Readonly<Record<string, unknown>>): TaskBody {
   const exported = functionOf(namespace, spec[2], spec[3]);
   if (spec[0] === 'f') return { run: () => exported(...spec[4]), exported };
+  // It is not known by its bytes: they have its arguments' number.
+  if (spec[0] === 'h') return { run: async () => exported(...(await takeArguments(spec[4]))), exported: undefined };
   if (!(exported.prototype instanceof Task)) {
     throw new NotPortableError(`${spec[3]} of ${spec[2]} is no subclass of this bosun's Task`);
   }

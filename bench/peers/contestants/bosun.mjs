@@ -25,6 +25,7 @@ export async function start(workers, { by = 'run', settings }) {
   const call = CALLS[by](manager);
   return {
     call: (name, input) => call(target(name), input),
+    move: (name, buffer) => manager.run(target(name), [buffer], { transferList: [buffer] }),
     callUrgent: (name, input) => manager.run(target(name), [input], { priority: 0 }),
     ready: () => manager.ready(),
     recalled: () => manager.stats().tasks.recalled,

@@ -12,5 +12,8 @@ export async function start(workers, { concurrentTasksPerWorker, taskQueue, prio
     ...(taskQueue === 'FixedQueue' ? { taskQueue: new FixedQueue() } : {}),
     ...(priorities ? { taskQueue: new TwoLevels((task) => task[queueOptionsSymbol]?.urgent === true) } : {}),
   });
-  return callsOf(pool, queueOptionsSymbol);
+  return {
+    ...callsOf(pool, queueOptionsSymbol),
+    move: (name, buffer) => pool.run(buffer, { name, transferList: [buffer] }),
+  };
 }
