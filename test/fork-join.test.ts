@@ -232,6 +232,24 @@ describe('tasks that wait for tasks', () => {
     });
   }
 
+  test('fail in few words, however deep', async (t) => {
+    const manager = makeManager(t);
+    await assert.rejects(manager.run(at('failAt'), [60]), (error: WorkerException) => {
+      assert.match(
+        error.message,
+        /^task 1 'failAt' failed in .*, by a task that it waited for: RangeError: the bottom$/,
+      );
+      assert.ok(error.message.length < 150);
+      return true;
+    });
+  });
+
+  test('without end are refused when a worker holds too many of them', { timeout: 60_000 }, async (t) => {
+    const manager = makeManager(t);
+    assert.match(await manager.run<string>(at('endless'), [0]), /^ERR_BOSUN_WOULD_DEADLOCK at 20\d\d$/);
+    assert.equal(manager.tasksLeft, 0);
+  });
+
   test('are counted like all others', async (t) => {
     const manager = makeManager(t, { workers: 2 });
     await manager.run(at('fibonacci'), [10]);

@@ -3,6 +3,9 @@
 import { describe } from '../describe.js';
 import { CancellationError, DeadlineError, TimeoutError, WorkerException } from '../errors.js';
 
+/** As many as an error keeps on its way. */
+const MAX_CAUSES = 100;
+
 /** Which run of which task failed, and where. */
 export interface FailedRun {
   readonly id: number;
@@ -17,8 +20,20 @@ export function taskFailed(
   taskName: string | undefined,
   cause: unknown,
 ): WorkerException {
-  const message = `${title(id, taskName)} failed in ${where(run.worker, run.pid)}: ${describe(cause)}`;
+  const root = rootOf(cause);
+  const how = root === cause ? '' : ', by a task that it waited for';
+  const message = `${title(id, taskName)} failed in ${where(run.worker, run.pid)}${how}: ${describe(root)}`;
   return new WorkerException(message, { cause, taskName, taskId: id, pid: run.pid, attempts: attempt });
+}
+
+/** What failed in the end: the messages of tasks that wait for tasks would grow with each of them. */
+function rootOf(error: unknown): unknown {
+  let root = error;
+  for (let i = 0; i < MAX_CAUSES; i++) {
+    if (!(root instanceof Error) || root.name !== 'WorkerException' || root.cause === undefined) break;
+    root = root.cause;
+  }
+  return root;
 }
 
 /** It ran for too long. */
