@@ -109,32 +109,35 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const handle = new ScheduledTask<R>(this.#engine.nextId, task, this.#engine);
     const policy = checkPolicy(task.limits, this.#settings.policy);
     const name = specName(spec);
-    const submission = { level, flags: FLAG_INBOX_ERRORS, spec, policy, waiter: handle, name };
-    handle.ticket = this.#submit(submission, undefined, task.signal);
+    const prefix = this.#prefixes.of(spec);
+    const submission = { level, flags: FLAG_INBOX_ERRORS, spec, prefix, policy, waiter: handle, name };
+    handle.ticket = this.#submit(submission, task.signal);
     return handle;
   }
 
-  #submit(
-    submission: Omit<Submission, 'prefix'>,
-    transferList: readonly TransferListItem[] | undefined,
+  #submit(submission: Submission, signal: AbortSignal | undefined): number {
+    try {
+      return this.#engine.submit(submission, signal);
+    } catch (error) {
+      const { spec } = submission;
+      // Between threads there are more ways than bytes, for memory that they share.
+      const isForThread = error instanceof DataCloneError && this.#settings.kind === 'thread' && spec[0] === 'f';
+      if (!isForThread || !holdsShared(spec[4])) throw error;
+      return this.#handOver(submission, spec, [], signal);
+    }
+  }
+
+  #handOver(
+    submission: Submission,
+    [, name, module, exportName, args]: FunctionSpec,
+    transferList: readonly TransferListItem[],
     signal: AbortSignal | undefined,
   ): number {
-    const { spec } = submission;
-    if (transferList === undefined || spec[0] !== 'f') {
-      try {
-        return this.#engine.submit({ ...submission, prefix: this.#prefixes.of(spec) }, signal);
-      } catch (error) {
-        // Between threads there are more ways than bytes: for shared memory, and ports.
-        const isForThread = error instanceof DataCloneError && this.#settings.kind === 'thread' && spec[0] === 'f';
-        if (!isForThread || !holdsShared(spec[4])) throw error;
-      }
-    }
-    const [, name, module, exportName, args] = spec as FunctionSpec;
     const { handovers } = this.#engine;
-    const handover = handovers.give(args, transferList ?? []);
+    const handover = handovers.give(args, transferList);
     try {
-      const handed: TaskSpec = ['h', name, module, exportName, handover];
-      return this.#engine.submit({ ...submission, spec: handed, prefix: undefined, handover }, signal);
+      const spec: TaskSpec = ['h', name, module, exportName, handover];
+      return this.#engine.submit({ ...submission, spec, prefix: undefined, handover }, signal);
     } catch (error) {
       handovers.drop(handover);
       throw error;
@@ -170,7 +173,10 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
         this.#engine.prepare(signal);
         const spec: FunctionSpec = ['f', '', module, name, args];
         const waiter = resolve as (outcome: unknown) => void;
-        this.#submit({ level, flags: 0, spec, policy, waiter, name, onProgress }, transferList, signal);
+        const prefix = transferList === undefined ? this.#prefixes.of(spec) : undefined;
+        const submission = { level, flags: 0, spec, prefix, policy, waiter, name, onProgress };
+        if (transferList === undefined) this.#submit(submission, signal);
+        else this.#handOver(submission, spec, transferList, signal);
       });
     });
   }
