@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'ERR_BOSUN_POOL_STATE'
   | 'ERR_BOSUN_POISONED_INPUT'
   | 'ERR_BOSUN_CANCELLED'
+  | 'ERR_BOSUN_FSM'
   | 'ERR_BOSUN_MANAGER_CLOSED'
   | 'ERR_BOSUN_MANAGER_BUSY'
   | 'ERR_BOSUN_QUEUE_FULL'
@@ -270,6 +271,29 @@ export class CancellationError extends BosunError {
 export class DeadlineError extends CancellationError {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options, 'ERR_BOSUN_DEADLINE');
+  }
+}
+
+/** What is known of an event that a state machine refused. */
+export interface FSMErrorDetails {
+  readonly state?: string | undefined;
+  readonly event?: string | undefined;
+  readonly allowed?: readonly string[] | undefined;
+}
+
+/** A state machine does not allow an event in its present state; nothing has changed. */
+export class FSMError extends BosunError {
+  /** The present state; undefined when there is none yet. */
+  readonly state: string | undefined;
+  readonly event: string | undefined;
+  /** The events that are allowed there. */
+  readonly allowed: readonly string[];
+
+  constructor(message: string, options: ErrorOptions & FSMErrorDetails = {}, code: ErrorCode = 'ERR_BOSUN_FSM') {
+    super(code, message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.state = options.state;
+    this.event = options.event;
+    this.allowed = options.allowed ?? [];
   }
 }
 

@@ -4,7 +4,7 @@ export * from './errors.js';
 export { ClosePolicy, type CloseReport, type WorkerExit } from './manager/close.js';
 export type {
   ProcessManagerEvents,
-  TaskEvent,
+  TaskEndEvent,
   TaskQueuedEvent,
   TaskRetryEvent,
   WorkerEvent,
@@ -35,11 +35,16 @@ export { type SshServerOptions, sshServer, type TunnelAddress } from './remote/s
 export { Proxy, type ProxyOptions } from './runtime/proxy.js';
 export { Chain } from './task/chain.js';
 export { currentContext, type Logger, type Session, type TaskContext, type WorkerId } from './task/context.js';
+export { FSM, type FSMOptions } from './task/fsm.js';
+export type { MachineDotOptions } from './task/fsm-dot.js';
 export { CloseRequest, type Manager, type RunOptions, type TaskHandle } from './task/manager.js';
 export { NullManager } from './task/null-manager.js';
 export type { LimitOptions, RetryCause, RetryPolicy } from './task/policy.js';
+export { type RunEvent, type RunPhase, RunState, type RunStateOptions } from './task/run-state.js';
 export type { RunTarget, TargetReference } from './task/target.js';
 export { Task, type TaskFunction, type TaskOptions } from './task/task.js';
+export type { TaskEvent, TaskState } from './task/task-states.js';
+export type { Transition, TransitionExtra, Transitions } from './task/transitions.js';
 export { encodeFrame, FRAME, type Frame, FrameDecoder } from './wire/frame.js';
 export {
   type ReceivedMessage,

@@ -4,5 +4,6 @@ export { Flight, type Outcome } from './cli/flight.js';
 export { Output } from './cli/output.js';
 export { native } from './native.js';
 export { detailsOffset } from './runtime/known-targets.js';
+export { TASK_TRANSITIONS } from './task/task-states.js';
 export { decodeError, encodeError } from './wire/error-codec.js';
 export { decodePart, decodePayload, encodePayload, encodeRange, isLongBuffer } from './wire/payload.js';

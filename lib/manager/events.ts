@@ -19,7 +19,7 @@ export interface TaskQueuedEvent {
 }
 
 /** The end of a task, in events. */
-export interface TaskEvent extends TaskQueuedEvent {
+export interface TaskEndEvent extends TaskQueuedEvent {
   /** 0 when it never ran. */
   readonly worker: WorkerId;
   readonly runMs: number;
@@ -54,9 +54,9 @@ export interface ProcessManagerEvents {
   /** The owner of the manager has handed a task over. */
   'task:queued': [TaskQueuedEvent];
   'task:retry': [TaskRetryEvent];
-  'task:done': [TaskEvent];
-  'task:failed': [TaskEvent];
-  'task:cancelled': [TaskEvent];
+  'task:done': [TaskEndEvent];
+  'task:failed': [TaskEndEvent];
+  'task:cancelled': [TaskEndEvent];
   /** A peer was not let in, or was sent away: its address, and why. */
   'peer:refused': [{ readonly address: string; readonly reason: string }];
   /** No task is left. */
