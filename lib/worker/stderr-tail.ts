@@ -10,12 +10,20 @@ const ignore = () => {};
 /** How many are open: as long as any is, a standard error that nobody reads any more is no reason to fail. */
 let open = 0;
 let isBroken = false;
+let isListening = false;
 
 function forward(chunk: Buffer): void {
   if (isBroken) return;
   process.stderr.write(chunk, (error) => {
     if (error) isBroken = true;
   });
+}
+
+/** Unless another one was opened meanwhile. */
+function forget(): void {
+  if (open > 0) return;
+  process.stderr.off('error', ignore);
+  isListening = false;
 }
 
 /** Of a pipe that is read until it ends. */
@@ -33,13 +41,14 @@ export class StderrTail {
     stream.unref();
     stream.on('data', (chunk: Buffer) => this.#onData(chunk));
     stream.on('error', ignore);
-    if (open === 0) process.stderr.on('error', ignore);
+    if (!isListening) process.stderr.on('error', ignore);
+    isListening = true;
     open += 1;
     this.ended = new Promise((resolve) => {
       stream.once('close', () => {
         open -= 1;
         // An error of the last write comes later than its callback.
-        if (open === 0) setImmediate(() => open === 0 && process.stderr.off('error', ignore)).unref();
+        if (open === 0) setImmediate(forget).unref();
         resolve();
       });
     });
