@@ -3,7 +3,8 @@
 import { EventEmitter } from 'node:events';
 import type { TransferListItem } from 'node:worker_threads';
 import { DataCloneError, InvalidArgumentError } from '../errors.js';
-import { checkSignal, delay, oneOf, ownOptions } from '../own-options.js';
+import { Mailbox } from '../mailbox.js';
+import { checkKnown, checkSignal, delay, oneOf, ownOptions } from '../own-options.js';
 import { Proxy } from '../runtime/proxy.js';
 import type { WorkerId } from '../task/context.js';
 import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
@@ -11,9 +12,10 @@ import { checkPolicy } from '../task/policy.js';
 import { checkListener } from '../task/progress.js';
 import { RunTargets } from '../task/run-targets.js';
 import { type FunctionSpec, specName, type TaskSpec, toSpec } from '../task/spec.js';
-import type { RunTarget } from '../task/target.js';
+import { ROOM_STEP } from '../task/stream-out.js';
+import type { RunTarget, TargetReference } from '../task/target.js';
 import { choosePriority } from '../task/target.js';
-import type { Task } from '../task/task.js';
+import { Task } from '../task/task.js';
 import { encodePayload } from '../wire/payload.js';
 import { ClosePolicy, type CloseReport, STRICTNESS } from './close.js';
 import { Engine } from './engine.js';
@@ -179,6 +181,62 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
         else this.#handOver(submission, spec, transferList, signal);
       });
     });
+  }
+
+  /**
+   * Calls an exported generator function, async or not, in a worker, and yields its values at the reader's pace: 16 are made
+   * ahead. What it returns is what the iterator returns. It begins with the first `next()`, is never run again, and is
+   * cancelled when the loop is left. `ctx.progress` in there is another way to yield, which does not wait for the reader.
+   *
+   * @example
+   * for await (const row of manager.stream('./rows.js#read', ['data.csv'])) console.log(row);
+   *
+   * @throws OutOfRangeError, InvalidArgumentError, ManagerClosedError at the call; the iterator throws what `run` rejects with.
+   */
+  stream<V = unknown, R = unknown>(
+    target: RunTarget,
+    args: readonly unknown[] = [],
+    options: Omit<RunOptions, 'onProgress' | 'transferList' | 'retry'> = NO_OPTIONS,
+  ): AsyncGenerator<V, R, undefined> {
+    this.#engine.assertOpen();
+    const { module, exportName } = this.#targets.resolve(target);
+    const task = Task.from<R>(module, exportName, args);
+    const given = ownOptions(options, 'the options of stream');
+    checkKnown(given, ['priority', 'timeout', 'deadline', 'signal'], 'stream');
+    const level = choosePriority(given.priority, undefined, this.#settings.levels);
+    const policy = { ...checkPolicy(given, this.#settings.policy), maxRetries: 0 };
+    const signal = checkSignal(given.signal);
+    return this.#read<V, R>(task, { level, policy }, signal);
+  }
+
+  async *#read<V, R>(
+    task: Task<R>,
+    fields: Pick<Submission, 'level' | 'policy'>,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<V, R, undefined> {
+    this.#engine.assertOpen();
+    this.#engine.prepare(signal);
+    const { module, exportName: name } = task.target as TargetReference;
+    const handle = new ScheduledTask<R>(this.#engine.nextId, task, this.#engine);
+    const values = new Mailbox<V>();
+    handle.onProgress((value) => values.put(value as V));
+    const spec: TaskSpec = ['g', '', module, name, task.args];
+    handle.ticket = this.#submit({ ...fields, flags: 0, spec, prefix: undefined, waiter: handle, name }, signal);
+    const end = () => values.end();
+    handle.result.then(end, end);
+    let taken = 0;
+    let isOver = false;
+    try {
+      for (let next = await values.take(); !next.done; next = await values.take()) {
+        yield next.value;
+        taken += 1;
+        if (taken % ROOM_STEP === 0) handle.send(ROOM_STEP);
+      }
+      isOver = true;
+      return await handle.result;
+    } finally {
+      if (!isOver) handle.cancel('nobody reads what it yields any more');
+    }
   }
 
   /**

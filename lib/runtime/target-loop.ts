@@ -7,6 +7,7 @@ import { describe } from '../describe.js';
 import { InvalidArgumentError, ResultCloneError, WorkerTerminatedError } from '../errors.js';
 import { runInContext } from '../task/context.js';
 import { NullManager } from '../task/null-manager.js';
+import { iteratorOf } from '../task/stream-out.js';
 import { exportOf, functionOf, importModule, type TargetReference } from '../task/target.js';
 import { type Line, SAY } from '../wire/line.js';
 import { createLogger } from './log.js';
@@ -340,12 +341,6 @@ async function load(target: TravellingTarget): Promise<Target> {
   if (typeof made !== 'function')
     throw new InvalidArgumentError(`not the text of a function: ${describe(target.source)}`);
   return made as Target;
-}
-
-/** Of what a generator function returns; other iterables are values. */
-function iteratorOf(value: unknown): Iterator<unknown> | AsyncIterator<unknown> | undefined {
-  const tag = Object.prototype.toString.call(value);
-  return tag === '[object Generator]' || tag === '[object AsyncGenerator]' ? (value as Iterator<unknown>) : undefined;
 }
 
 /** A process has a title; the name of a thread is given when it is started. */

@@ -5,6 +5,7 @@ import { FrameTooLargeError, ResultCloneError, WouldDeadlockError } from '../err
 import { WORKER_HEAD, WORKER_LARGE, WORKER_NOTHING } from '../native.js';
 import { callInContext, runInContext } from '../task/context.js';
 import { makeTask, revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
+import { iteratorOf } from '../task/stream-out.js';
 import { checkFrameSize, DONE_FIELDS, TASK_FIELDS, TASK_FOREIGN } from '../wire/frame.js';
 import { type ByteRange, decodePart, decodePayload, isLongBuffer, rangeOf } from '../wire/payload.js';
 import { type Experience, KnownTargets } from './known-targets.js';
@@ -262,7 +263,7 @@ export class TaskLoop {
       return DONE_STATUS.VALUE;
     } catch (error) {
       const failure =
-        error instanceof FrameTooLargeError ? error : new ResultCloneError((error as Error).message, { cause: error });
+        error instanceof FrameTooLargeError ? error : new ResultCloneError(refusalOf(value, error), { cause: error });
       return this.#failed(rangeOf(this.#link.codec.failure(this.#name, failure)));
     }
   }
@@ -307,6 +308,11 @@ export class TaskLoop {
   #learn(): void {
     this.#experience?.learn(this.#link.head[WORKER_HEAD.RUN_US] as number);
   }
+}
+
+function refusalOf(value: unknown, error: unknown): string {
+  if (iteratorOf(value) === undefined) return (error as Error).message;
+  return 'the result is a generator: stream() of the manager gives what it yields';
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -4,6 +4,7 @@ import { NotPortableError } from '../errors.js';
 import { Chain, runInOrder } from './chain.js';
 import type { TaskContext } from './context.js';
 import { takeArguments } from './handover.js';
+import { streamOut } from './stream-out.js';
 import { exportOf, functionOf, importModule, moduleUrl } from './target.js';
 import { Task, type TaskOptions } from './task.js';
 
@@ -26,10 +27,12 @@ type ClassSpec = readonly [
 ];
 /** A function whose arguments are handed over from thread to thread. */
 type HandedSpec = readonly [kind: 'h', name: string, module: string, exportName: string, handover: number];
+/** A function that returns a generator, whose values are told as progress. */
+type StreamSpec = readonly [kind: 'g', name: string, module: string, exportName: string, args: readonly unknown[]];
 type ChainSpec = readonly [kind: 's', name: string, tasks: readonly TaskSpec[]];
 
 /** What a payload of a task decodes to. */
-export type TaskSpec = FunctionSpec | ClassSpec | HandedSpec | ChainSpec;
+export type TaskSpec = FunctionSpec | ClassSpec | HandedSpec | StreamSpec | ChainSpec;
 
 /** The name of a task, for people. */
 export function specName(spec: TaskSpec): string {
@@ -47,7 +50,7 @@ function isSpec(value: unknown): value is TaskSpec {
   const [kind, , module, exportName, details] = value as unknown[];
   if (kind === 's') return Array.isArray(module) && module.every(isSpec);
   if (typeof module !== 'string' || typeof exportName !== 'string') return false;
-  if (kind === 'f') return Array.isArray(details);
+  if (kind === 'f' || kind === 'g') return Array.isArray(details);
   return kind === 'c' && typeof details === 'object' && details !== null;
 }
 
@@ -117,9 +120,13 @@ export function revive(spec: TaskSpec): TaskBody | Promise<TaskBody> {
   return bind(spec, namespace);
 }
 
-function bind(spec: FunctionSpec | ClassSpec | HandedSpec, namespace: Readonly<Record<string, unknown>>): TaskBody {
+function bind(
+  spec: FunctionSpec | ClassSpec | HandedSpec | StreamSpec,
+  namespace: Readonly<Record<string, unknown>>,
+): TaskBody {
   const exported = functionOf(namespace, spec[2], spec[3]);
   if (spec[0] === 'f') return { run: () => exported(...spec[4]), exported };
+  if (spec[0] === 'g') return { run: (ctx) => streamOut(exported(...spec[4]), ctx), exported: undefined };
   // It is not known by its bytes: they have its arguments' number.
   if (spec[0] === 'h') return { run: async () => exported(...(await takeArguments(spec[4]))), exported: undefined };
   if (!(exported.prototype instanceof Task)) {
