@@ -56,6 +56,9 @@ export interface NativeWorkerLink {
   close(): void;
 }
 
+/** Tasks that a worker has begun and not ended, as in native/process/status_page.h. */
+export const MAX_LANES = 2048;
+
 /** What `begin` returns instead of a length. */
 export const WORKER_NOTHING = -1;
 export const WORKER_LARGE = -2;

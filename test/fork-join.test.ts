@@ -250,6 +250,21 @@ describe('tasks that wait for tasks', () => {
     assert.equal(manager.tasksLeft, 0);
   });
 
+  for (const kind of ['a process', 'a remote worker']) {
+    test(`stop a loop that they wait for, in ${kind}`, async (t) => {
+      const grace = 60_000;
+      const manager = kind === 'a process' ? makeManager(t, { grace }) : await makeRemoteManager(t, FOLDER, { grace });
+      const controller = new AbortController();
+      const result = manager.run(at('passOn'), ['spin'], { signal: controller.signal });
+      assert.deepEqual(await take(manager, 1), ['spinning']);
+      controller.abort(new Error('enough'));
+      await assert.rejects(result, /enough/);
+      // The worker is the same: nobody had to kill it for the loop.
+      assert.deepEqual(await manager.run(at('passOn'), ['echo', 1]), 1);
+      assert.equal(manager.workers[0]?.worker, 1);
+    });
+  }
+
   test('are counted like all others', async (t) => {
     const manager = makeManager(t, { workers: 2 });
     await manager.run(at('fibonacci'), [10]);

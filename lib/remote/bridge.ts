@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { LossDetails } from '../errors.js';
 import { ProtocolError } from '../errors.js';
+import { MAX_LANES } from '../native.js';
 import type { WorkerConfiguration } from '../runtime/configuration.js';
 import type { ModulePlaces } from '../task/module-map.js';
 import { encodeForeign } from '../wire/foreign.js';
@@ -147,7 +148,8 @@ export class Bridge {
         break;
       case FRAME.CANCEL:
         if (payload.byteLength < CANCEL_FIELDS) throw new ProtocolError('a request to stop is cut');
-        page.stop(getU32(payload, 0), this.#configuration?.concurrency ?? 1, payload[4] as number);
+        // Beside those that run there may be many that wait for others.
+        page.stop(getU32(payload, 0), MAX_LANES, payload[4] as number);
         break;
       case FRAME.CLOSE:
         this.#isLeaving = true;

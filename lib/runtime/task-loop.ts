@@ -2,7 +2,7 @@
 
 import { describe } from '../describe.js';
 import { FrameTooLargeError, ResultCloneError, WouldDeadlockError } from '../errors.js';
-import { WORKER_HEAD, WORKER_LARGE, WORKER_NOTHING } from '../native.js';
+import { MAX_LANES, WORKER_HEAD, WORKER_LARGE, WORKER_NOTHING } from '../native.js';
 import { callInContext, runInContext } from '../task/context.js';
 import { makeTask, revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
 import { iteratorOf } from '../task/stream-out.js';
@@ -17,9 +17,6 @@ const MAX_CUT_CHARS = 100;
 
 /** What `#start` returns instead of a status: the task goes on by itself. */
 const PENDING = -1;
-
-/** As in native/process/status_page.h. */
-const MAX_LANES = 2048;
 
 const NOTHING = rangeOf(new Uint8Array(0));
 
