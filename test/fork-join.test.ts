@@ -147,12 +147,18 @@ for (const [kind, make] of Object.entries(MANAGERS)) {
 
 for (const [kind, make] of Object.entries(MANAGERS)) {
   if (kind === 'three processes' || kind.includes('four')) continue;
-  test(`with ${kind} the last child runs first, and nothing else between a parent and its children`, async (t) => {
+  test(`with ${kind} nothing else runs between a parent and its children`, async (t) => {
     const manager = await make(t);
     const before = manager.run(at('echo'), ['until the worker is ready']);
     await before;
     const families = ['a', 'b'].map((name) => manager.run(at('family'), [name, 3]));
-    assert.deepEqual(await take(manager, 8), ['a2', 'a1', 'a0', 'a ends', 'b2', 'b1', 'b0', 'b ends']);
+    const messages = await take(manager, 8);
+    // The last child first, of those that the manager has heard of when there is a place: see native/test/fork_unit.cc.
+    for (const [i, name] of ['a', 'b'].entries()) {
+      const family = messages.slice(4 * i, 4 * i + 4);
+      assert.deepEqual(family.slice(0, 3).toSorted(), [`${name}0`, `${name}1`, `${name}2`]);
+      assert.equal(family[3], `${name} ends`);
+    }
     await Promise.all(families);
   });
 }
