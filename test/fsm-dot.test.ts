@@ -3,23 +3,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { FSM, type FSMOptions, type Transitions } from '../lib/index.js';
+import { FSM } from '../lib/index.js';
+import { makeLight } from './fixtures/lights.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: misuse is what these tests are about
 type Misuse = any;
 
 const INVALID = { name: 'InvalidArgumentError', code: 'ERR_BOSUN_INVALID_ARGUMENT' };
-
-type Light = 'RED' | 'GREEN' | 'YELLOW' | 'DARK';
-type Change = 'next' | 'fail' | 'stay';
-
-const LIGHTS: Transitions<Light, Change> = {
-  RED: { next: 'GREEN', fail: 'DARK', stay: 'RED' },
-  GREEN: { next: 'YELLOW', fail: 'DARK' },
-  YELLOW: { next: 'RED', fail: 'DARK' },
-};
-
-const makeLight = (options: Partial<FSMOptions<Light, Change>> = {}) => new FSM({ transitions: LIGHTS, ...options });
 
 /** The quoted and plain names, and the marks between them; throws where DOT would lose its way. */
 function tokens(dot: string): string[] {

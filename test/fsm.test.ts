@@ -9,29 +9,17 @@ import {
   CancellationError,
   FSM,
   FSMError,
-  type FSMOptions,
   type TaskEvent,
   type TaskState,
   type Transition,
-  type Transitions,
 } from '../lib/index.js';
 import { TASK_TRANSITIONS } from '../lib/internals.js';
+import { type Change, LIGHTS, type Light, makeLight } from './fixtures/lights.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: misuse is what these tests are about
 type Misuse = any;
 
 const INVALID = { name: 'InvalidArgumentError', code: 'ERR_BOSUN_INVALID_ARGUMENT' };
-
-type Light = 'RED' | 'GREEN' | 'YELLOW' | 'DARK';
-type Change = 'next' | 'fail' | 'stay';
-
-const LIGHTS: Transitions<Light, Change> = {
-  RED: { next: 'GREEN', fail: 'DARK', stay: 'RED' },
-  GREEN: { next: 'YELLOW', fail: 'DARK' },
-  YELLOW: { next: 'RED', fail: 'DARK' },
-};
-
-const makeLight = (options: Partial<FSMOptions<Light, Change>> = {}) => new FSM({ transitions: LIGHTS, ...options });
 
 /** Old state, event and new state, as one text. */
 const step = ({ oldState, event, newState }: Transition): string => `${oldState}-${event}-${newState}`;

@@ -1,21 +1,14 @@
 // Inputs of one key go to one worker.
 
 import assert from 'node:assert/strict';
-import { after, describe, type TestContext, test } from 'node:test';
-import { Pool, PoolError, type PoolOptions, type PoolRunOptions, Worker, type WorkerType } from '../lib/index.js';
-import { at, KINDS, useKinds } from './fixtures/worker-kinds.js';
+import { after, describe, test } from 'node:test';
+import { Pool, PoolError, type PoolRunOptions, Worker } from '../lib/index.js';
+import { range, usePools } from './fixtures/pools.js';
+import { at, KINDS } from './fixtures/worker-kinds.js';
 
 after(() => assert.deepEqual(Worker.activeChildren(), []));
 
-const place = useKinds();
-const range = (end: number): number[] => Array.from({ length: end }, (_, i) => i);
-
-function makePool(t: TestContext, name: string, types: readonly WorkerType[], options: PoolOptions = {}): Pool {
-  const pool = new Pool(at(name), options);
-  t.after(() => pool.terminate());
-  for (const type of types) pool.addWorker(type, place(type));
-  return pool;
-}
+const { place, makePool } = usePools();
 
 const affinity = ([key]: readonly unknown[]): unknown => key;
 

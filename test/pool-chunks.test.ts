@@ -1,30 +1,14 @@
 // Several inputs in one message, each as if it were alone.
 
 import assert from 'node:assert/strict';
-import { after, describe, type TestContext, test } from 'node:test';
-import {
-  PersistentThreadWorker,
-  PoisonedInputError,
-  Pool,
-  type PoolOptions,
-  type PoolRunOptions,
-  Worker,
-  type WorkerType,
-} from '../lib/index.js';
-import { at, KINDS, useKinds } from './fixtures/worker-kinds.js';
+import { after, describe, test } from 'node:test';
+import { PersistentThreadWorker, PoisonedInputError, type Pool, type PoolRunOptions, Worker } from '../lib/index.js';
+import { range, squares, usePools } from './fixtures/pools.js';
+import { at, KINDS } from './fixtures/worker-kinds.js';
 
 after(() => assert.deepEqual(Worker.activeChildren(), []));
 
-const place = useKinds();
-const range = (end: number): number[] => Array.from({ length: end }, (_, i) => i);
-const squares = (end: number): number[] => range(end).map((x) => x ** 2);
-
-function makePool(t: TestContext, name: string, types: readonly WorkerType[], options: PoolOptions = {}): Pool {
-  const pool = new Pool(at(name), options);
-  t.after(() => pool.terminate());
-  for (const type of types) pool.addWorker(type, place(type));
-  return pool;
-}
+const { makePool } = usePools();
 
 /** The most inputs that a worker had at once. */
 async function mostHeld(pool: Pool, inputs: unknown[], options: PoolRunOptions): Promise<number> {

@@ -1,26 +1,19 @@
 // Workers that have had their share are followed by others, and nothing is lost.
 
 import assert from 'node:assert/strict';
-import { after, describe, type TestContext, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PersistentProcessWorker, Pool, type PoolOptions, Worker, type WorkerType } from '../lib/index.js';
-import { at, KINDS, useKinds } from './fixtures/worker-kinds.js';
+import { PersistentProcessWorker, Pool, type PoolOptions, Worker } from '../lib/index.js';
+import { range, usePools } from './fixtures/pools.js';
+import { at, KINDS } from './fixtures/worker-kinds.js';
 
 after(() => assert.deepEqual(Worker.activeChildren(), []));
 
-const place = useKinds();
-const range = (end: number): number[] => Array.from({ length: end }, (_, i) => i);
+const { makePool } = usePools();
 
 const MIB = 1024 * 1024;
 /** No process of Node.js is so large by itself, and no heap of a thread. */
 const LARGE = 200 * MIB;
-
-function makePool(t: TestContext, name: string, types: readonly WorkerType[], options: PoolOptions = {}): Pool {
-  const pool = new Pool(at(name), options);
-  t.after(() => pool.terminate());
-  for (const type of types) pool.addWorker(type, place(type));
-  return pool;
-}
 
 /** For each place its first index: the same worker has the same number. */
 const numbered = (places: unknown[]): number[] => {

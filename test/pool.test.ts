@@ -1,32 +1,22 @@
 // A function over many inputs, on workers of all kinds, of which some die.
 
 import assert from 'node:assert/strict';
-import { after, describe, type TestContext, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import {
   PersistentProcessWorker,
   PersistentThreadWorker,
   PoisonedInputError,
   Pool,
   PoolError,
-  type PoolOptions,
   PoolStateError,
   Worker,
-  type WorkerType,
 } from '../lib/index.js';
-import { at, KINDS, useKinds } from './fixtures/worker-kinds.js';
+import { range, squares, usePools } from './fixtures/pools.js';
+import { at, KINDS } from './fixtures/worker-kinds.js';
 
 after(() => assert.deepEqual(Worker.activeChildren(), []));
 
-const place = useKinds();
-const range = (end: number): number[] => Array.from({ length: end }, (_, i) => i);
-const squares = (end: number): number[] => range(end).map((x) => x ** 2);
-
-function makePool(t: TestContext, name: string, types: readonly WorkerType[], options: PoolOptions = {}): Pool {
-  const pool = new Pool(at(name), options);
-  t.after(() => pool.terminate());
-  for (const type of types) pool.addWorker(type, place(type));
-  return pool;
-}
+const { place, makePool } = usePools();
 
 const total = (pool: Pool): number => pool.workers.reduce((sum, { result }) => sum + (result ?? 0), 0);
 

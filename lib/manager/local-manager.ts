@@ -23,7 +23,7 @@ import { choosePriority, type RunTarget } from '../task/target.js';
 import { Task, type TaskOptions } from '../task/task.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
 import { ScheduledTask } from './handle.js';
-import { LocalTaskManager } from './local-forks.js';
+import { type LocalHost, LocalTaskManager } from './local-forks.js';
 import { MessageReader, refuseSecondReader } from './message-reader.js';
 import type { Outcome } from './submissions.js';
 
@@ -82,6 +82,13 @@ export class LocalManager implements Manager {
   /** Those of them that wait for others. */
   #suspended = 0;
   #wake: () => void = () => {};
+  /** What the managers of tasks ask of this one. */
+  readonly #host: LocalHost = {
+    add: (task, priority, isCall) => this.#add(task, priority, isCall),
+    toCall: (target, args, options) => this.#toCall(target, args, options),
+    promote: (id) => this.#promote(id),
+    sendMessage: (message) => this.sendMessage(message),
+  };
 
   /** @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a number of levels that is not 1 to 128. */
   constructor(options: LocalManagerOptions = {}) {
@@ -194,7 +201,7 @@ export class LocalManager implements Manager {
   async #work(): Promise<void> {
     const { session, close } = await createSession(undefined);
     const environment = {
-      managerOf: (context: RunContext) => this.#managerOf(context),
+      managerOf: (context: RunContext) => new LocalTaskManager(this.#host, context),
       suspend: (step: 1 | -1) => {
         this.#suspended += step;
         this.#wake();
@@ -216,17 +223,6 @@ export class LocalManager implements Manager {
     this.#working = false;
     // Something may have been scheduled while the session was closed.
     if ([...this.#levels, ...this.#forked].some((level) => level.length > 0)) this.#begin();
-  }
-
-  #managerOf(context: RunContext): Manager {
-    const host = {
-      add: <R>(task: Task<R>, priority: number | undefined, isCall: boolean) => this.#add(task, priority, isCall),
-      toCall: <R>(target: RunTarget, args: readonly unknown[], options: RunOptions) =>
-        this.#toCall<R>(target, args, options),
-      promote: (id: number) => this.#promote(id),
-      sendMessage: (message: unknown) => this.sendMessage(message),
-    };
-    return new LocalTaskManager(host, context);
   }
 
   /** The next one that may begin: in the place of a task that waits only what others wait for. */
