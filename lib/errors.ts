@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'ERR_BOSUN_POISONED_INPUT'
   | 'ERR_BOSUN_CANCELLED'
   | 'ERR_BOSUN_FSM'
+  | 'ERR_BOSUN_PICTURE'
   | 'ERR_BOSUN_MANAGER_CLOSED'
   | 'ERR_BOSUN_MANAGER_BUSY'
   | 'ERR_BOSUN_QUEUE_FULL'
@@ -294,6 +295,13 @@ export class FSMError extends BosunError {
     this.state = options.state;
     this.event = options.event;
     this.allowed = options.allowed ?? [];
+  }
+}
+
+/** A graph could not be drawn; `cause` is what Graphviz said. */
+export class PictureError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_PICTURE', message, options);
   }
 }
 

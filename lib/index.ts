@@ -35,8 +35,12 @@ export { type SshServerOptions, sshServer, type TunnelAddress } from './remote/s
 export { Proxy, type ProxyOptions } from './runtime/proxy.js';
 export { Chain } from './task/chain.js';
 export { currentContext, type Logger, type Session, type TaskContext, type WorkerId } from './task/context.js';
+export type { DotOptions } from './task/dot.js';
 export { FSM, type FSMOptions } from './task/fsm.js';
 export type { MachineDotOptions } from './task/fsm-dot.js';
+export { type GraphDotOptions, graphAsDot } from './task/graph-dot.js';
+export type { GraphNode, GraphSnapshot } from './task/graph-snapshot.js';
+export { type GraphSvgOptions, graphAsSvg } from './task/graph-svg.js';
 export { CloseRequest, type Manager, type RunOptions, type TaskHandle } from './task/manager.js';
 export { NullManager } from './task/null-manager.js';
 export type { LimitOptions, RetryCause, RetryPolicy } from './task/policy.js';

@@ -11,19 +11,3 @@ export function count(value: number): string {
 export function rate(perSecond: number): string {
   return `${perSecond >= 100 ? GROUPED.format(Math.round(perSecond)) : PRECISE.format(perSecond)}/s`;
 }
-
-/** `0.42 s`, `12.3 s`, `4:05 min`, `2:07:09 h`. */
-export function duration(ms: number): string {
-  const seconds = ms / 1000;
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`;
-  return clock(seconds) + (seconds < 3600 ? ' min' : ' h');
-}
-
-/** `0:07`, `4:05`, `2:07:09`; rounded up, so that it says 0 only at the end. */
-export function clock(seconds: number): string {
-  const whole = Math.ceil(seconds);
-  const parts = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  const [hours, minutes, rest] = parts as [number, number, number];
-  const two = (part: number) => String(part).padStart(2, '0');
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
-}

@@ -1,8 +1,9 @@
 // The progress line on standard error, by cli-progress in the terminal's bottom row.
 
 import { type Options, type Params, SingleBar } from 'cli-progress';
+import { clock } from '../duration.js';
 import { BottomRow, hasBottomRow } from './bottom-row.js';
-import { clock, count, rate } from './figures.js';
+import { count, rate } from './figures.js';
 import { paletteOf } from './paint.js';
 import type { Moment } from './tally.js';
 
