@@ -1,6 +1,7 @@
 // The public face: re-exports only.
 
 export * from './errors.js';
+export { type GraphReportOptions, graphReport } from './graph/report.js';
 export { ClosePolicy, type CloseReport, type WorkerExit } from './manager/close.js';
 export type {
   ProcessManagerEvents,

@@ -1,12 +1,12 @@
 // The picture of a graph of tasks in the DOT language.
 
-import { describe } from '../describe.js';
 import { duration } from '../duration.js';
 import { InvalidArgumentError } from '../errors.js';
 import { checkKnown, ownOptions } from '../own-options.js';
 import { type DotOptions, dotAttributes, dotGraph, dotId, dotLabel } from './dot.js';
+import { checkSnapshot, dependentsOf, runTime } from './graph-nodes.js';
 import type { GraphNode, GraphSnapshot } from './graph-snapshot.js';
-import { TASK_TRANSITIONS, type TaskState } from './task-states.js';
+import type { TaskState } from './task-states.js';
 
 /** Options of a graph's picture as DOT. */
 export interface GraphDotOptions extends DotOptions {
@@ -51,6 +51,7 @@ export function decoratedDot(
   if (typeof timings !== 'boolean') throw new InvalidArgumentError('timings is true or false');
   const nodes = checkSnapshot(snapshot);
   const dependents = dependentsOf(nodes);
+  for (const list of dependents.values()) list.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   const lines: string[] = [];
   const addEdges = (from: string): void => {
     for (const { id } of dependents.get(from) ?? []) {
@@ -71,47 +72,7 @@ export function decoratedDot(
   return dotGraph(lines, graph);
 }
 
-/** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for what is no snapshot, as one that was read from a file may be. */
-export function checkSnapshot(snapshot: GraphSnapshot): readonly GraphNode[] {
-  const nodes: unknown = (snapshot as GraphSnapshot | null | undefined)?.nodes;
-  if (!Array.isArray(nodes)) throw new InvalidArgumentError('a snapshot of a graph is an object with a list of nodes');
-  const ids = new Set<string>();
-  for (const node of nodes as GraphNode[]) {
-    const { id, name, state, requires } = node;
-    const isNode =
-      typeof id === 'string' &&
-      typeof name === 'string' &&
-      Object.hasOwn(TASK_TRANSITIONS, state) &&
-      Array.isArray(requires) &&
-      requires.every((other) => typeof other === 'string');
-    if (!isNode)
-      throw new InvalidArgumentError(`node ${describe(id)} of the graph lacks a name, a state or what it requires`);
-    if (ids.has(id)) throw new InvalidArgumentError(`the graph has two nodes ${id}`);
-    ids.add(id);
-  }
-  return nodes as GraphNode[];
-}
-
-/** Milliseconds between start and end; undefined for a task that has not been run to its end. */
-export function runTime({ startedAt, endedAt }: GraphNode): number | undefined {
-  return startedAt === undefined || endedAt === undefined ? undefined : Math.max(0, endedAt - startedAt);
-}
-
 function labelOf(node: GraphNode, timings: boolean): string {
   const ms = timings ? runTime(node) : undefined;
   return `${node.name}\n${node.state}${ms === undefined ? '' : `\n${duration(ms)}`}`;
-}
-
-/** Who requires a task, by name; those of one name in their order. */
-function dependentsOf(nodes: readonly GraphNode[]): Map<string, GraphNode[]> {
-  const dependents = new Map<string, GraphNode[]>();
-  for (const node of nodes) {
-    for (const id of new Set(node.requires)) {
-      const known = dependents.get(id);
-      if (known === undefined) dependents.set(id, [node]);
-      else known.push(node);
-    }
-  }
-  for (const list of dependents.values()) list.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  return dependents;
 }

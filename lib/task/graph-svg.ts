@@ -7,6 +7,7 @@ import { entryFile } from '../package-root.js';
 import { dotString } from './dot.js';
 import { decoratedDot, type GraphDotOptions } from './graph-dot.js';
 import type { GraphNode, GraphSnapshot } from './graph-snapshot.js';
+import { legalText } from './xml-text.js';
 
 /** Options of a graph's picture as SVG. */
 export interface GraphSvgOptions extends Omit<GraphDotOptions, 'sep'> {
@@ -45,6 +46,7 @@ export async function graphAsSvg(snapshot: GraphSnapshot, options?: GraphSvgOpti
   const steps = new Map(highlight.map((id, i) => [id, highlight[i + 1]]));
   const dot = decoratedDot(snapshot, graph, {
     node: ({ id, state }) => ({
+      fontname: FONT,
       class: dotString(steps.has(id) ? `${state} highlight` : state),
       ...(state === 'ABORT' && { fontcolor: 'white' }),
       ...(steps.has(id) && STRONG),
@@ -52,21 +54,18 @@ export async function graphAsSvg(snapshot: GraphSnapshot, options?: GraphSvgOpti
     edge: (from, to) => (steps.has(from) && steps.get(from) === to ? { class: 'highlight', ...STRONG } : {}),
   });
   const size = snapshot.nodes.length + countEdges(snapshot.nodes);
-  const svg = await draw({ dot: wellFormed(dot), attributes: size > LARGE ? QUICK : {} }, signal);
+  const svg = await draw({ dot: legalText(dot), attributes: size > LARGE ? QUICK : {} }, signal);
   // What is before is for files alone; an SVG in UTF-8 needs none of it.
   return svg.slice(svg.indexOf('<svg'));
 }
+
+/** One that every viewer has; Graphviz makes room for its letters. */
+const FONT = dotString('Helvetica,Arial,sans-serif');
 
 const STRONG = { penwidth: '3' };
 
 function countEdges(nodes: readonly GraphNode[]): number {
   return nodes.reduce((sum, { requires }) => sum + requires.length, 0);
-}
-
-/** XML has no place for these, not even as references. */
-function wellFormed(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what it is about
-  return text.toWellFormed().replace(/[\0-\x08\x0b-\x1f\x7f\ufffe\uffff]/g, '\ufffd');
 }
 
 function draw(drawing: Drawing, signal: AbortSignal | undefined): Promise<string> {
