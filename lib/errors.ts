@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'ERR_BOSUN_CANCELLED'
   | 'ERR_BOSUN_FSM'
   | 'ERR_BOSUN_PICTURE'
+  | 'ERR_BOSUN_JOURNAL'
   | 'ERR_BOSUN_MANAGER_CLOSED'
   | 'ERR_BOSUN_MANAGER_BUSY'
   | 'ERR_BOSUN_QUEUE_FULL'
@@ -302,6 +303,29 @@ export class FSMError extends BosunError {
 export class PictureError extends BosunError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_BOSUN_PICTURE', message, options);
+  }
+}
+
+/** What is known of a journal's failure. */
+export interface JournalErrorDetails {
+  readonly file?: string | undefined;
+  /** The byte of the file at which it is damaged. */
+  readonly offset?: number | undefined;
+}
+
+/**
+ * A journal cannot be used, or could not take something: it is damaged, in use, of another graph, closed, or cannot be written;
+ * `cause` is the system's error, if it was one.
+ */
+export class JournalError extends BosunError {
+  readonly file: string | undefined;
+  /** The byte of the file at which it is damaged; undefined when that is not what is wrong. */
+  readonly offset: number | undefined;
+
+  constructor(message: string, options: ErrorOptions & JournalErrorDetails = {}) {
+    super('ERR_BOSUN_JOURNAL', message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.file = options.file;
+    this.offset = options.offset;
   }
 }
 

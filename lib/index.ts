@@ -1,6 +1,8 @@
 // The public face: re-exports only.
 
 export * from './errors.js';
+export { Journal, type JournalBeginOptions, type JournalEntry, type JournalOptions } from './graph/journal.js';
+export type { DroppedTail, SyncMode } from './graph/record-file.js';
 export { type GraphReportOptions, graphReport } from './graph/report.js';
 export { ClosePolicy, type CloseReport, type WorkerExit } from './manager/close.js';
 export type {
