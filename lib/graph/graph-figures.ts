@@ -2,7 +2,8 @@
 
 import { runTime } from '../task/graph-nodes.js';
 import type { GraphNode } from '../task/graph-snapshot.js';
-import { TASK_TRANSITIONS, type TaskState } from '../task/task-states.js';
+import type { TaskState } from '../task/task-states.js';
+import { countStates } from './state-counts.js';
 
 export interface GraphFigures {
   /** Only states that there are. */
@@ -23,13 +24,11 @@ export interface GraphFigures {
 export const HERE = 'here';
 
 export function figuresOf(nodes: readonly GraphNode[]): GraphFigures {
-  const states = new Map<TaskState, number>(Object.keys(TASK_TRANSITIONS).map((state) => [state as TaskState, 0]));
   const workers = new Set<string>();
   let begin = Number.POSITIVE_INFINITY;
   let end = Number.NEGATIVE_INFINITY;
   let workMs = 0;
   for (const node of nodes) {
-    states.set(node.state, (states.get(node.state) as number) + 1);
     const { startedAt, endedAt, worker = HERE } = node;
     if (startedAt === undefined) continue;
     begin = Math.min(begin, startedAt);
@@ -37,10 +36,9 @@ export function figuresOf(nodes: readonly GraphNode[]): GraphFigures {
     workMs += runTime(node) ?? 0;
     workers.add(worker);
   }
-  for (const [state, count] of states) if (count === 0) states.delete(state);
   const wallMs = Math.max(0, end - begin);
   return {
-    states,
+    states: countStates(nodes),
     begin: Number.isFinite(begin) ? begin : undefined,
     wallMs,
     workMs,

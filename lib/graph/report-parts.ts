@@ -1,43 +1,25 @@
 // The parts of a report that are words and tables.
 
-import { duration } from '../duration.js';
+import { count, duration } from '../figures.js';
 import { runTime } from '../task/graph-nodes.js';
 import type { GraphNode } from '../task/graph-snapshot.js';
-import type { TaskState } from '../task/task-states.js';
 import type { CriticalPath } from './critical-path.js';
 import { type GraphFigures, HERE } from './graph-figures.js';
 import { type Html, html } from './html.js';
+import { countsText, stateWord } from './state-counts.js';
 
 /** A row of a browser's table costs it kilobytes. */
 export const MOST_ROWS = 10_000;
 
-const GROUPED = new Intl.NumberFormat('en-US');
-const count = (value: number): string => GROUPED.format(value);
-
 const percent = (part: number, whole: number): string => `${Math.round((part / whole) * 100)}%`;
 
-/** In the order in which a reader asks. */
-const WORDS: { readonly [state in TaskState]: string } = {
-  DONE: 'done',
-  FAILED: 'failed',
-  ABORT: 'aborted',
-  CANCELLED: 'cancelled',
-  RUNNING: 'running',
-  QUEUED: 'queued',
-  PENDING: 'pending',
-  PREPARE: 'in preparation',
-};
-
 /** `5 tasks: 3 done, 1 failed, 1 pending`. */
-export function verdict(nodes: readonly GraphNode[], { states }: GraphFigures): string {
-  const parts = Object.entries(WORDS)
-    .map(([state, word]) => ({ word, number: states.get(state as TaskState) }))
-    .filter(({ number }) => number !== undefined);
-  const [first] = parts;
-  if (first === undefined) return 'The graph has no tasks.';
-  if (nodes.length === 1) return `The one task is ${first.word}.`;
-  if (parts.length === 1) return `All ${count(nodes.length)} tasks are ${first.word}.`;
-  return `${count(nodes.length)} tasks: ${parts.map(({ word, number = 0 }) => `${count(number)} ${word}`).join(', ')}`;
+export function verdict({ length }: readonly GraphNode[], { states }: GraphFigures): string {
+  const [only] = states.keys();
+  if (only === undefined) return 'The graph has no tasks.';
+  if (length === 1) return `The one task is ${stateWord(only)}.`;
+  if (states.size === 1) return `All ${count(length)} tasks are ${stateWord(only)}.`;
+  return `${count(length)} tasks: ${countsText(states)}`;
 }
 
 /** The figures beside each other. */

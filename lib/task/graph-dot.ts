@@ -1,7 +1,7 @@
 // The picture of a graph of tasks in the DOT language.
 
-import { duration } from '../duration.js';
 import { InvalidArgumentError } from '../errors.js';
+import { duration } from '../figures.js';
 import { checkKnown, ownOptions } from '../own-options.js';
 import { type DotOptions, dotAttributes, dotGraph, dotId, dotLabel } from './dot.js';
 import { checkSnapshot, dependentsOf, runTime } from './graph-nodes.js';

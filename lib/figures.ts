@@ -1,4 +1,16 @@
-// Times as people read them.
+// Numbers as people read them.
+
+const GROUPED = new Intl.NumberFormat('en-US');
+const PRECISE = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });
+
+export function count(value: number): string {
+  return GROUPED.format(value);
+}
+
+/** Per second, three digits at most that mean something. */
+export function rate(perSecond: number): string {
+  return `${perSecond >= 100 ? GROUPED.format(Math.round(perSecond)) : PRECISE.format(perSecond)}/s`;
+}
 
 /** `0.4 ms`, `42 ms`, `0.42 s`, `12.3 s`, `4:05 min`, `2:07:09 h`. */
 export function duration(ms: number): string {
