@@ -186,6 +186,12 @@ describe('graphAsSvg', () => {
     assert.deepEqual(elementsOf(root, 'script'), []);
   });
 
+  test('draws tasks without names, and names with empty lines', async () => {
+    for (const name of ['', '\n', 'a\n\nb']) {
+      assert.match(await graphAsSvg({ nodes: [node('t0', name, 'DONE')] }), /<title>t0<\/title>/);
+    }
+  });
+
   test('draws what DOT says, for random graphs', async () => {
     const graph = fc.array(fc.tuple(fc.string({ maxLength: 5 }), fc.array(fc.nat(), { maxLength: 3 })), {
       maxLength: 8,

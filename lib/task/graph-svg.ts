@@ -6,6 +6,7 @@ import { checkKnown, checkSignal, ownOptions } from '../own-options.js';
 import { entryFile } from '../package-root.js';
 import { dotString } from './dot.js';
 import { decoratedDot, type GraphDotOptions } from './graph-dot.js';
+import { checkSnapshot } from './graph-nodes.js';
 import type { GraphNode, GraphSnapshot } from './graph-snapshot.js';
 import { legalText } from './xml-text.js';
 
@@ -44,7 +45,8 @@ export async function graphAsSvg(snapshot: GraphSnapshot, options?: GraphSvgOpti
   if (!Array.isArray(highlight)) throw new InvalidArgumentError('highlight is an array of ids of tasks');
   checkSignal(signal)?.throwIfAborted();
   const steps = new Map(highlight.map((id, i) => [id, highlight[i + 1]]));
-  const dot = decoratedDot(snapshot, graph, {
+  const nodes = checkSnapshot(snapshot).map((node) => ({ ...node, name: withoutEmptyLines(node.name) }));
+  const dot = decoratedDot({ nodes }, graph, {
     node: ({ id, state }) => ({
       fontname: FONT,
       class: dotString(steps.has(id) ? `${state} highlight` : state),
@@ -53,10 +55,15 @@ export async function graphAsSvg(snapshot: GraphSnapshot, options?: GraphSvgOpti
     }),
     edge: (from, to) => (steps.has(from) && steps.get(from) === to ? { class: 'highlight', ...STRONG } : {}),
   });
-  const size = snapshot.nodes.length + countEdges(snapshot.nodes);
+  const size = nodes.length + countEdges(nodes);
   const svg = await draw({ dot: legalText(dot), attributes: size > LARGE ? QUICK : {} }, signal);
   // What is before is for files alone; an SVG in UTF-8 needs none of it.
   return svg.slice(svg.indexOf('<svg'));
+}
+
+/** This build of Graphviz reads beyond its memory for some labels with empty lines, and fails with an error of WebAssembly. */
+function withoutEmptyLines(name: string): string {
+  return name.replace(/^$/gm, ' ');
 }
 
 /** One that every viewer has; Graphviz makes room for its letters. */
