@@ -38,7 +38,16 @@ export { Chain } from './task/chain.js';
 export { currentContext, type Logger, type Session, type TaskContext, type WorkerId } from './task/context.js';
 export { FSM } from './task/fsm.js';
 export type { MachineDotOptions } from './task/fsm-dot.js';
+export {
+  durationsOf,
+  type GraphNode,
+  type GraphSnapshot,
+  type SnapshotOptions,
+  snapshotOf,
+} from './task/graph-snapshot.js';
 export type { FSMOptions } from './task/machine-kind.js';
+export { make, makeLater, makeNow } from './task/make.js';
+export type { DispatchQueue, Durations, MakeOptions } from './task/make-options.js';
 export { CloseRequest, type Manager, type RunOptions, type TaskHandle } from './task/manager.js';
 export { NullManager } from './task/null-manager.js';
 export type { LimitOptions, RetryCause, RetryPolicy } from './task/policy.js';
