@@ -43,9 +43,17 @@ export type { DotOptions } from './task/dot.js';
 export { FSM } from './task/fsm.js';
 export type { MachineDotOptions } from './task/fsm-dot.js';
 export { type GraphDotOptions, graphAsDot } from './task/graph-dot.js';
-export type { GraphNode, GraphSnapshot } from './task/graph-snapshot.js';
+export {
+  durationsOf,
+  type GraphNode,
+  type GraphSnapshot,
+  type SnapshotOptions,
+  snapshotOf,
+} from './task/graph-snapshot.js';
 export { type GraphSvgOptions, graphAsSvg } from './task/graph-svg.js';
 export type { FSMOptions } from './task/machine-kind.js';
+export { make, makeLater, makeNow } from './task/make.js';
+export type { DispatchQueue, Durations, MakeOptions } from './task/make-options.js';
 export { CloseRequest, type Manager, type RunOptions, type TaskHandle } from './task/manager.js';
 export { NullManager } from './task/null-manager.js';
 export type { LimitOptions, RetryCause, RetryPolicy } from './task/policy.js';

@@ -50,6 +50,7 @@ export interface TaskFriends {
   restore(task: GraphTask, state: TaskState, outcome: Outcome | undefined): void;
   /** As `required` and `blocking`, which it costs a set to ask for. */
   requiredOf(task: GraphTask): Iterable<Task>;
+  requiresAny(task: GraphTask): boolean;
   blockingOf(task: GraphTask): Iterable<Task>;
 }
 
@@ -297,6 +298,7 @@ export abstract class GraphTask<R = unknown> extends BaseTask {
       isFollowed: (task) => task.isFollowed || task.#details?.times !== undefined,
       timesOf: (task) => task.#details?.times,
       requiredOf: (task) => task.#details?.required ?? NONE,
+      requiresAny: (task) => task.#details?.required !== undefined,
       blockingOf: (task) => task.#details?.blocking ?? NONE,
       hold(task, run) {
         const { name, state } = task;

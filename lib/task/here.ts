@@ -85,8 +85,9 @@ export class HereRun implements Run {
   }
 
   async #run(): Promise<void> {
-    const { signal, ...limits } = friends.optionsOf(this.#task);
-    const policy = checkPolicy(limits, NO_POLICY);
+    const options = friends.optionsOf(this.#task);
+    const { signal } = options;
+    const policy = checkPolicy(options, NO_POLICY);
     if (signal !== undefined) {
       signalled.set(this.#number, this);
       signals.watch(signal, this.#number);

@@ -10,6 +10,8 @@ export type Prerequisite = readonly [name: string, state: TaskState, value?: unk
 
 /** Of a task as it is now; undefined when it requires none. */
 export function prerequisitesOf(task: Task): Prerequisite[] | undefined {
+  // Most tasks require nothing.
+  if (!friends.requiresAny(task)) return undefined;
   const entries = Array.from(friends.requiredOf(task), entryOf);
   return entries.length === 0 ? undefined : entries;
 }

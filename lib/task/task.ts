@@ -7,6 +7,7 @@ import { type TaskKind, taskKind } from './base-task.js';
 import { currentContext, type TaskContext } from './context.js';
 import { friends, GraphTask } from './graph-task.js';
 import { type Here, HereRun, hereAlone } from './here.js';
+import type { MakeOptions } from './make-options.js';
 import type { LimitOptions } from './policy.js';
 import { assertUnblocked } from './readiness.js';
 import { RunContext } from './run-context.js';
@@ -22,6 +23,15 @@ const PENDING = taskKind({ state: 'PENDING' });
 
 function kindOf({ state = 'PENDING', history = false }: TaskOptions): TaskKind {
   return state === 'PENDING' && !history ? PENDING : taskKind({ state, history });
+}
+
+type Make = (task: Task, options?: MakeOptions) => AsyncIterable<Task>;
+
+let make: Make;
+
+/** What `make()` of tasks does, which stands on tasks itself. */
+export function makeBy(own: Make): void {
+  make = own;
 }
 
 let fromJson: (Class: typeof Task, json: TaskJson) => Task;
@@ -218,6 +228,16 @@ export class Task<R = unknown> extends GraphTask<R> {
     // As `result` is: nobody need look at it.
     result.catch(() => {});
     return result;
+  }
+
+  /**
+   * Makes it, with all that it requires: as the function `make`. Resolves to `isCompleted()`.
+   *
+   * @throws as `make`; all rejects.
+   */
+  async make(options?: MakeOptions): Promise<boolean> {
+    for await (const _ of make(this as Task, options));
+    return this.isCompleted();
   }
 
   /** The task, or a new one around the function, requires this one. Returns it. @throws as `require` of the other. */
