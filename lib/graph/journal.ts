@@ -4,8 +4,11 @@ import { InvalidArgumentError, JournalError } from '../errors.js';
 import { checkKnown, oneOf, ownOptions } from '../own-options.js';
 import { checkSnapshot } from '../task/graph-nodes.js';
 import type { GraphSnapshot } from '../task/graph-snapshot.js';
+import { checkTasks } from '../task/make-options.js';
+import type { Task } from '../task/task.js';
 import { TASK_TRANSITIONS, type TaskState } from '../task/task-states.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
+import { attachTasks } from './attach.js';
 import { entryKeys, graphHash } from './graph-identity.js';
 import { type DroppedTail, RecordFile, type SyncMode } from './record-file.js';
 
@@ -145,6 +148,30 @@ export class Journal implements AsyncDisposable {
     const told = written.then(() => Promise.reject(refusal));
     told.catch(() => {});
     return told;
+  }
+
+  /**
+   * Goes on with a graph: of these tasks, and all that they require, those that are DONE or aborted here are so at once, with
+   * their results and without an event, and what becomes of the others is written down. Those that had begun, failed or been
+   * cancelled, and those whose result was not kept, stay PENDING: they are run again.
+   *
+   * A result that cannot be encoded is a process warning (BOSUN_W008).
+   *
+   * @returns ends it, but for tasks that run at that time, whose end is written as well. Resolves when all is written that has
+   * happened; rejects with a JournalError when it could not be.
+   * @throws JournalError (ERR_BOSUN_JOURNAL) as `begin`.
+   */
+  async attach(tasks: Task | Iterable<Task>, options?: JournalBeginOptions): Promise<() => Promise<void>> {
+    const detach = await attachTasks(this, checkTasks(tasks), options);
+    return () => {
+      detach();
+      return this.#records.flush();
+    };
+  }
+
+  /** False once it is closed, or a record could not be written. */
+  get isWritable(): boolean {
+    return this.#records.isWritable;
   }
 
   /** A copy of what is known of each task, in the order in which they were first recorded. Results are copies, too. */

@@ -101,13 +101,24 @@ export class RecordFile {
    */
   append(record: object): Promise<void> {
     const promise = new Promise<void>((resolve, reject) => {
-      if (this.#closing !== undefined) throw new JournalError(`${this.path} is closed`, { file: this.path });
+      if (this.#closing !== undefined)
+        this.#failure ??= new JournalError(`${this.path} is closed`, { file: this.path });
       if (this.#failure !== undefined) throw this.#failure;
       this.#waiting.push({ line: lineOf(record), resolve, reject });
       this.#writing ??= this.#write();
     });
     promise.catch(() => {});
     return promise;
+  }
+
+  get isWritable(): boolean {
+    return this.#failure === undefined && this.#closing === undefined;
+  }
+
+  /** Resolves when all is written that was appended. @throws JournalError (ERR_BOSUN_JOURNAL) when a record was lost. */
+  async flush(): Promise<void> {
+    await this.#writing;
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Writes what waits, and lets others have the file. @throws JournalError (ERR_BOSUN_JOURNAL) when a record was lost. */
