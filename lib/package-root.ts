@@ -23,7 +23,8 @@ export type EntryName =
   | 'runtime/thread'
   | 'runtime/task-thread'
   | 'remote/main'
-  | 'task/svg-thread';
+  | 'task/svg-thread'
+  | 'cli/main';
 
 export function entryFile(name: EntryName): string {
   return join(LIBRARY, `${name}.js`);

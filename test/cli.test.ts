@@ -16,7 +16,7 @@ describe('bosun', () => {
   test('says its version and what it can do', async (t) => {
     const { version } = JSON.parse(readFileSync(join(FIXTURES, '../../package.json'), 'utf8')) as { version: string };
     assert.deepEqual(await bosun(t, '--version'), { code: 0, signal: null, stdout: `${version}\n`, stderr: '' });
-    for (const args of [['--help'], ['run', '--help'], ['map', '--help'], ['help', 'map']]) {
+    for (const args of [['--help'], ['run', '--help'], ['make', '--help'], ['graph', '--help'], ['help', 'map']]) {
       const { code, stdout, stderr } = await bosun(t, ...args);
       assert.equal(code, 0);
       assert.equal(stderr, '');
