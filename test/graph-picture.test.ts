@@ -3,7 +3,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type GraphNode, type GraphSnapshot, graphAsDot, graphAsSvg, type TaskState } from '../lib/index.js';
+import {
+  type GraphNode,
+  type GraphSnapshot,
+  graphAsDot,
+  graphAsSvg,
+  makeNow,
+  snapshotOf,
+  Task,
+  type TaskState,
+} from '../lib/index.js';
 import { TASK_TRANSITIONS } from '../lib/internals.js';
 import { elementsOf, readXml } from './fixtures/xml.js';
 
@@ -131,6 +140,30 @@ describe('graphAsDot', () => {
       node(`t${i}`, 'a', 'DONE', { requires: i > 0 ? [`t${i - 1}`] : [] }),
     );
     assert.equal(graphAsDot({ nodes }).match(/->/g)?.length, 99_999);
+  });
+});
+
+describe('pictures of tasks that run', () => {
+  test('follow the states, and are green in the end', async () => {
+    const root = new Task('root', () => 1);
+    const left = root.andThen('left', async () => {});
+    const right = root.andThen('right', () => 2);
+    const end = new Task('end', () => 3).require(left).require(right);
+    const all = [root, left, right, end];
+    const fills = () => [...graphAsDot(snapshotOf(all)).matchAll(/fillcolor=(\w+)/g)].map(([, colour]) => colour);
+    const expected = () =>
+      all.map(({ state }) => (state === 'DONE' ? 'green' : state === 'RUNNING' ? 'yellow' : 'white'));
+    // What a callback throws fails nothing.
+    const seen: (readonly [drawn: unknown, expected: unknown])[] = [];
+    for (const task of all) task.on('any', () => seen.push([fills(), expected()]));
+    assert.deepEqual(fills(), ['white', 'white', 'white', 'white']);
+    await makeNow(all);
+    assert.equal(seen.length, 8);
+    for (const [drawn, states] of seen) assert.deepEqual(drawn, states);
+    assert.equal(graphAsDot(snapshotOf(all)).match(/label="\w+\\nDONE"/g)?.length, 4);
+    assert.deepEqual(fills(), ['green', 'green', 'green', 'green']);
+    const groups = elementsOf(readXml(await graphAsSvg(snapshotOf(all))), 'g');
+    assert.equal(groups.filter(({ attributes }) => attributes['class'] === 'node DONE').length, 4);
   });
 });
 
