@@ -1,6 +1,6 @@
 // A graph of tasks on its way to its end: what may begin is begun, and what has ended lets others begin.
 
-import { CancellationError, FSMError, QueueFullError } from '../errors.js';
+import { CancellationError, FSMError } from '../errors.js';
 import { ranksOf } from './critical-path.js';
 import { inOrder } from './graph-order.js';
 import { friends } from './graph-task.js';
@@ -11,6 +11,7 @@ import type { Outcome } from './outcome.js';
 import { fateOf } from './readiness.js';
 import { LevelQueue, RankQueue, type Ready, type ReadyQueue } from './ready-queue.js';
 import { isPortable } from './spec.js';
+import { submit } from './submit.js';
 import { launch, type Task } from './task.js';
 import { isEnding, isOver } from './task-life.js';
 import type { TaskEvent } from './task-states.js';
@@ -308,27 +309,14 @@ export class Making {
   }
 
   #schedule(node: Node, manager: Manager): void {
-    const { task } = node;
-    try {
-      manager.schedule(task);
-      // When it was queued, the one of a LocalManager's task could not be asked yet.
-      friends.want(task);
-    } catch (error) {
-      const { room } = manager as Partial<{ room(): Promise<void> }>;
-      if (error instanceof QueueFullError && room !== undefined) this.#waitForRoom(node, () => room.call(manager));
-      else if (task.state === 'PENDING') task.fire('error', { reason: 'not accepted', error });
-    }
-  }
-
-  #waitForRoom(node: Node, room: () => Promise<void>): void {
+    const room = submit(node.task, manager);
+    if (room === undefined) return;
     this.#isFull = true;
     this.#ready.push(node);
-    const go = (): void => {
+    void room.then(() => {
       this.#isFull = false;
       this.#wake();
-    };
-    // What is wrong with the manager the next task is told.
-    room().then(go, go);
+    });
   }
 
   // ---- keys -----------------------------------------------------------------------
