@@ -270,11 +270,7 @@ export class Making {
   #decide(node: Node): void {
     const { task } = node;
     if (task.state !== 'PENDING' || node.waits > 0) return;
-    if (!isDoomed(task)) {
-      for (const required of friends.requiredOf(task)) {
-        if (!isOver(required.state)) this.#await(node, required);
-      }
-    }
+    for (const required of needs(task)) this.#await(node, required);
     if (node.waits > 0) return;
     const fate = fateOf(task);
     if (fate === undefined) this.#ready.push(node);
@@ -361,18 +357,16 @@ export class Making {
   }
 }
 
-const NOTHING: readonly Task[] = [];
-
-/** Whether something that it requires has failed, or is cancelled, already: then nothing is made for it. */
-function isDoomed(task: Task): boolean {
-  for (const { state } of friends.requiredOf(task)) if (isOver(state) && state !== 'DONE') return true;
-  return false;
-}
-
-/** What has to be made for a task. */
-function needs(task: Task): Iterable<Task> {
-  if (task.state !== 'PENDING' || isDoomed(task)) return NOTHING;
-  return [...friends.requiredOf(task)].filter(({ state }) => !isOver(state));
+/** What is to be made before a task; nothing, if something that it requires has failed or is cancelled. */
+function needs(task: Task): readonly Task[] {
+  const needed: Task[] = [];
+  if (task.state !== 'PENDING') return needed;
+  for (const required of friends.requiredOf(task)) {
+    const { state } = required;
+    if (!isOver(state)) needed.push(required);
+    else if (state !== 'DONE') return [];
+  }
+  return needed;
 }
 
 function enqueueTask(task: Task, enqueue: DispatchQueue): void {
