@@ -62,6 +62,8 @@ export type { RunTarget, TargetReference } from './task/target.js';
 export { Task, type TaskFunction } from './task/task.js';
 export type { TaskJson } from './task/task-json.js';
 export type { TaskOptions } from './task/task-options.js';
+export { TaskQueue, type TaskQueueOptions } from './task/task-queue.js';
+export type { QueueRunOptions } from './task/task-queue-run.js';
 export type { TaskEvent, TaskState } from './task/task-states.js';
 export type { Transition, TransitionExtra, Transitions } from './task/transitions.js';
 export { encodeFrame, FRAME, type Frame, FrameDecoder } from './wire/frame.js';

@@ -48,8 +48,6 @@ export async function make(module: string, names: readonly string[], options: Ma
     view: (show) => viewOf(show, all),
     counts: () => countsOf(all),
   });
-  // Of failures we tell ourselves: the manager's warning that nobody looks at them would be wrong.
-  job.manager.on('task:failed', () => {});
   for (const task of all) {
     task.on('FAILED', ({ event, extra }) => {
       // Others fail because of it, which goes without saying.
