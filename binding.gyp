@@ -21,6 +21,7 @@
         "native/io/channel.cc",
         "native/io/driver.cc",
         "native/process/outlet.cc",
+        "native/process/stream.cc",
         "native/process/worker_link.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")", "native"],

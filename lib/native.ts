@@ -126,9 +126,11 @@ export interface NativeDispatcher {
   /** The limits of tasks that peers schedule. */
   setForeignPolicy(timeoutMs: number, deadlineMs: number, maxRetries: number, maxCrashes: number, flags: number): void;
   suspend(connection: number, suspended: boolean): void;
-  open(worker: number): [connection: number, parentEnd: number, childEnd: number, page: number, childLifeline: number];
-  /** Drives a connection natively, over a descriptor that is taken over. False when the system refuses. */
-  attach(connection: number, descriptor: number): boolean;
+  /** @param isNative it is driven natively, and `parentEnd` is nobody's: -1. */
+  open(
+    worker: number,
+    isNative: boolean,
+  ): [connection: number, childEnd: number, page: number, childLifeline: number, parentEnd: number];
   /** Ends a connection; a record says so. Of one that is driven natively all that is there is read before. */
   detach(connection: number): void;
   /** The worker of this connection ends now, if it has not yet. */

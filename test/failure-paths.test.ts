@@ -53,6 +53,14 @@ describe('a worker that says what is no frame', () => {
   }
 });
 
+test('a worker that has written more than there is room for is ended, and only its task is lost', LIMIT, async (t) => {
+  const manager = makeManager(t);
+  const lost = assert.rejects(manager.run(target('writeImpossibly')), WorkerLostError);
+  const behind = manager.run(ECHO, [1]);
+  await lost;
+  assert.equal(await behind, 1);
+});
+
 describe('a worker that says what cannot be decoded', () => {
   test('as a result, fails that task', LIMIT, async (t) => {
     const manager = makeManager(t);

@@ -576,6 +576,14 @@ describe('make with a manager', () => {
     await assert.rejects(bad.result, { code: 'ERR_BOSUN_DATA_CLONE' });
   });
 
+  test('cancels a task whose signal is aborted when it is to begin', async (t) => {
+    const manager = makeManager(t);
+    const task = call('add', [1], { signal: AbortSignal.abort('early') });
+    const here = new Task('here', () => 1, { signal: AbortSignal.abort('early') });
+    await makeNow([task, here], { queue: manager });
+    assert.deepEqual([events(task), ...states(task, here)], ['cancel', 'CANCELLED', 'CANCELLED']);
+  });
+
   test('keeps to the room that the manager has', async (t) => {
     const manager = makeManager(t, { maxQueue: 1 });
     const tasks = Array.from({ length: 20 }, (_, i) => call('add', [i]));

@@ -63,14 +63,12 @@ export class Member implements Runner {
   ) {
     this.worker = worker;
     this.#dispatcher = dispatcher;
-    const [connection, parentEnd, ...childEnds] = dispatcher.open(worker);
+    const isNative = settings.driver !== 'net';
+    const [connection, socket, page, lifeline, parentEnd] = dispatcher.open(worker, isNative);
+    const childEnds: ChildEnds = [socket, page, lifeline];
     this.connection = connection;
-    if (settings.driver === 'net') this.#line = NetLine.over(dispatcher, connection, parentEnd, turn);
+    if (!isNative) this.#line = NetLine.over(dispatcher, connection, parentEnd, turn);
     try {
-      if (this.#line === undefined && !dispatcher.attach(connection, parentEnd)) {
-        closeDescriptors(childEnds);
-        throw systemRefusal();
-      }
       this.life =
         settings.kind === 'thread'
           ? startThread(childEnds, settings, handovers)
@@ -180,11 +178,6 @@ export class Member implements Runner {
   }
 }
 
-/** As those that Node gives: there is no room for another worker now. */
-function systemRefusal(): Error {
-  return Object.assign(new Error('the system refuses to watch another descriptor'), { code: 'EMFILE' });
-}
-
 type ChildEnds = readonly [socket: number, page: number, lifeline: number];
 
 /** It makes copies of its own before ours are closed, for a descriptor has no owner but the process. */
@@ -207,8 +200,8 @@ function startThread(
     life.thread.once('message', close);
     life.thread.on('message', (number: unknown) => {
       if (typeof number !== 'number') return;
-      const port = handovers.take(number);
-      life.thread.postMessage({ number, port } satisfies Handover, port === undefined ? [] : [port]);
+      const handed = handovers.take(number);
+      life.thread.postMessage({ number, values: handed?.values } satisfies Handover, handed?.transferList ?? []);
     });
     life.once('exit', close);
     return life;

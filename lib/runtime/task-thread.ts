@@ -1,6 +1,6 @@
 // A worker thread of a manager, which lends it a socket and a status page.
 
-import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { DataCloneError } from '../errors.js';
 import { native } from '../native.js';
 import { takeBy } from '../task/handover.js';
@@ -13,10 +13,10 @@ export interface TaskThreadData {
   readonly page: number;
 }
 
-/** What it is told: the arguments of a task are in the port; without one, somebody has had them. */
+/** What it is told: the arguments of a task; without them, somebody has had them. */
 export interface Handover {
   readonly number: number;
-  readonly port: MessagePort | undefined;
+  readonly values: readonly unknown[] | undefined;
 }
 
 const { socket, page } = workerData as TaskThreadData;
@@ -29,15 +29,17 @@ const asked = new Map<number, (handover: Handover) => void>();
 owner.on('message', (handover: Handover) => {
   asked.get(handover.number)?.(handover);
   asked.delete(handover.number);
+  if (asked.size === 0) owner.unref();
 });
 owner.unref();
 takeBy((number) => {
+  // The link does not spin while the event loop has somebody else to wait for.
+  owner.ref();
   return new Promise((resolve, reject) => {
-    asked.set(number, ({ port }) => {
+    asked.set(number, ({ values }) => {
       const gone = 'the arguments were handed over to an attempt before this one: what was moved can be had once';
-      if (port === undefined) reject(new DataCloneError(gone));
-      else resolve(receiveMessageOnPort(port)?.message as unknown[]);
-      port?.close();
+      if (values === undefined) reject(new DataCloneError(gone));
+      else resolve(values);
     });
     owner.postMessage(number);
   });

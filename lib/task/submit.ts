@@ -11,6 +11,11 @@ import type { Task } from './task.js';
  * @returns when it may be tried again, if the manager has no room for it now.
  */
 export function submit(task: Task, manager: Manager): Promise<void> | undefined {
+  const { signal } = friends.optionsOf(task);
+  if (signal?.aborted === true) {
+    task.cancel(signal.reason);
+    return undefined;
+  }
   try {
     manager.schedule(task);
     // When it was queued, the one of a LocalManager's task could not be asked yet.

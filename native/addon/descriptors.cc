@@ -56,7 +56,7 @@ Napi::Value OpenPipeEnds(const Napi::CallbackInfo& info) {
 // are the caller's. The last is an object: it is closed when that is collected, or its thread ends, in whatever way.
 Napi::Value OpenLink(const Napi::CallbackInfo& info) {
   LocalLink link;
-  if (!OpenLocalLink(link)) {
+  if (!OpenLocalLink(link, false)) {
     ThrowErrno(info.Env(), errno);
     return info.Env().Undefined();
   }

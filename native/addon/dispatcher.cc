@@ -40,7 +40,6 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                            InstanceMethod<&DispatcherWrap::Receive>("receive"),
                            InstanceMethod<&DispatcherWrap::Worker>("worker"),
                            InstanceMethod<&DispatcherWrap::Turn>("turn"),
-                           InstanceMethod<&DispatcherWrap::Attach>("attach"),
                            InstanceMethod<&DispatcherWrap::Detach>("detach"),
                            InstanceMethod<&DispatcherWrap::HangUp>("hangUp"),
                            InstanceMethod<&DispatcherWrap::Close>("close"),
@@ -268,11 +267,13 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     return info.Env().Undefined();
   }
 
-  // open(worker): [connection, parent's end, child's end, page, child's lifeline]; the descriptors are the caller's.
+  // open(worker, native): [connection, child's end, page, child's lifeline, parent's end]; the descriptors are the
+  // caller's. A native one is driven here from now on: its parent's end is not given away, and its end is a record.
   Napi::Value Open(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
+    const bool is_native = BoolAt(info, 1);
     LocalLink link;
-    if (!OpenLocalLink(link)) {
+    if (!OpenLocalLink(link, is_native)) {
       ThrowErrno(env, errno);
       return env.Undefined();
     }
@@ -282,23 +283,23 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
       ThrowErrno(env, EMFILE);
       return env.Undefined();
     }
+    if (is_native) {
+      Stream stream(std::move(link.parent_end), std::move(link.rings), Stream::End::kManager);
+      if (!turn.Attach(connection, std::move(stream))) {
+        turn.Detach(connection);
+        ThrowErrno(env, EMFILE);
+        return env.Undefined();
+      }
+    }
     lifelines_.emplace(connection, std::move(link.parent_lifeline));
-    const double values[] = {static_cast<double>(connection), static_cast<double>(link.parent_end.Release()),
-                             static_cast<double>(link.child_end.Release()),
+    const double values[] = {static_cast<double>(connection), static_cast<double>(link.child_end.Release()),
                              static_cast<double>(link.page_file.Release()),
-                             static_cast<double>(link.child_lifeline.Release())};
+                             static_cast<double>(link.child_lifeline.Release()),
+                             static_cast<double>(link.parent_end.Release())};
     Napi::Array result = Napi::Array::New(env, std::size(values));
     std::uint32_t i = 0;
     for (const double value : values) result.Set(i++, Napi::Number::New(env, value));
     return result;
-  }
-
-  // attach(connection, parent's end): it is driven natively from now on, and its end is a record. False when the system
-  // refuses; the descriptor is taken in any case.
-  Napi::Value Attach(const Napi::CallbackInfo& info) {
-    UniqueFd socket(static_cast<int>(NumberAt(info, 1, -1)));
-    Driver::Turn turn(driver_);
-    return Napi::Boolean::New(info.Env(), turn.Attach(U32At(info, 0), std::move(socket)));
   }
 
   // detach(connection): ends it; of an attached one all that is there is read before.

@@ -252,6 +252,12 @@ Napi::Value Port::Open(const Napi::CallbackInfo& info) {
     ThrowArgument(env, "the descriptor is no status page");
     return env.Undefined();
   }
+  SharedRings rings;
+  if (!MapRings(static_cast<int>(NumberAt(info, 1, -1)), rings)) {
+    ThrowErrno(env, errno);
+    return env.Undefined();
+  }
+  Stream stream(UniqueFd(static_cast<int>(NumberAt(info, 0, -1))), std::move(rings), Stream::End::kWorker);
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
 
@@ -260,7 +266,7 @@ Napi::Value Port::Open(const Napi::CallbackInfo& info) {
   port->input_ = input;
   port->head_ = info[4].As<Napi::Uint32Array>().Data();
   napi_async_init(env, nullptr, Napi::String::New(env, "bosun.WorkerLink"), &port->context_);
-  port->loop_.emplace(loop, UniqueFd(static_cast<int>(NumberAt(info, 0, -1))), std::move(page), *port);
+  port->loop_.emplace(loop, std::move(stream), std::move(page), *port);
   napi_add_async_cleanup_hook(
       env,
       [](napi_async_cleanup_hook_handle, void* data) {

@@ -1,4 +1,4 @@
-// What drives a WorkerLink on Node's own event loop: a poll handle on its socket, and a prepare handle that flushes,
+// What drives a WorkerLink on Node's own event loop: a poll handle on its stream, and a prepare handle that flushes,
 // and spins, before the loop sleeps.
 //
 // Who: the thread of that loop. The poll handle keeps the process alive; the others never do.
@@ -39,9 +39,9 @@ class WorkerLoop {
     ~Listener() = default;
   };
 
-  WorkerLoop(uv_loop_t* loop, UniqueFd socket, SharedPage page, Listener& listener) noexcept
+  WorkerLoop(uv_loop_t* loop, Stream stream, SharedPage page, Listener& listener) noexcept
       : loop_(loop), listener_(listener) {
-    link_.emplace(std::move(socket), std::move(page));
+    link_.emplace(std::move(stream), std::move(page));
     poll_ = NewHandle<uv_poll_t>(UV_POLL);
     prepare_ = NewHandle<uv_prepare_t>(UV_PREPARE);
     idle_ = NewHandle<uv_idle_t>(UV_IDLE);
@@ -96,21 +96,23 @@ class WorkerLoop {
 
   // For what is of interest now; libuv forgets it only when it is told so.
   void Watch() noexcept {
-    const int events = (link_->ended() ? 0 : UV_READABLE) | (link_->blocked() ? UV_WRITABLE : 0);
+    const bool wants_room = link_->blocked() && !link_->is_in_memory();
+    const int events = (link_->ended() ? 0 : UV_READABLE) | (wants_room ? UV_WRITABLE : 0);
     if (!is_polled_ || events == events_) return;
     events_ = events;
     if (events == 0) {
       uv_poll_stop(poll_);
       return;
     }
-    uv_poll_start(poll_, events, [](uv_poll_t* handle, int, int events) {
-      OwnerOf<WorkerLoop>(handle)->OnPoll((events & UV_WRITABLE) != 0);
-    });
+    uv_poll_start(poll_, events,
+                  [](uv_poll_t* handle, int, int events) { OwnerOf<WorkerLoop>(handle)->OnPoll(events); });
   }
 
-  void OnPoll(bool is_writable) noexcept {
+  void OnPoll(int events) noexcept {
     std::uint32_t what = 0;
-    if (is_writable && link_->Flush()) what = kWakeDrained;
+    if ((events & UV_READABLE) != 0) link_->Heed();
+    const bool may_have_room = (events & UV_WRITABLE) != 0 || link_->is_in_memory();
+    if (may_have_room && link_->blocked() && link_->Flush()) what = kWakeDrained;
     link_->Read();
     Deliver(what);
   }
@@ -126,18 +128,30 @@ class WorkerLoop {
     if (uv_is_active(BaseOf(idle_)) != 0) uv_idle_stop(idle_);
     link_->Flush();
     Watch();
-    if (!link_->answered()) return;
     const std::uint64_t until = NowUs() + kStayUs;
     while (link_->answered() && IsQuiet() && link_->Spin()) {
-      Deliver(0);
-      if (!link_) return;
-      link_->Flush();
-      Watch();
+      if (!Attend()) return;
       if (NowUs() < until) continue;
-      // The next turn does not sleep, and begins here again.
-      uv_idle_start(idle_, [](uv_idle_t*) {});
+      StayAwake();
       return;
     }
+    if (link_->Sleep()) return;
+    link_->Read();
+    if (Attend()) StayAwake();
+  }
+
+  // What has just been read; false when that closed the link.
+  bool Attend() noexcept {
+    Deliver(0);
+    if (!link_) return false;
+    link_->Flush();
+    Watch();
+    return true;
+  }
+
+  // The next turn does not sleep, and begins with OnPrepare again.
+  void StayAwake() noexcept {
+    uv_idle_start(idle_, [](uv_idle_t*) {});
   }
 
   // Nothing but this link could give the loop something to do.

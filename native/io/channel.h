@@ -1,6 +1,7 @@
-// The manager's end of one worker's socket: reads what arrives, writes what waits, and never waits itself.
+// The manager's end of one worker's stream: reads what arrives, writes what waits, and never waits itself.
 //
-// Who: whoever holds the turn of the driver. Cost: one recv for many frames in, one sendmsg for many frames out.
+// Who: whoever holds the turn of the driver. Cost: one copy for many frames in, one for many frames out; system calls
+// only for ends that sleep, see process/stream.h.
 #pragma once
 
 #include <uv.h>
@@ -10,7 +11,7 @@
 
 #include "frame/output.h"
 #include "io/uv_handle.h"
-#include "process/shared_page.h"
+#include "process/stream.h"
 
 namespace bosun {
 
@@ -35,7 +36,7 @@ class ChannelOwner {
 class Channel {
  public:
   // `memory` is shared by all channels of a loop: it is read into, and handed on at once.
-  Channel(uv_loop_t* loop, std::uint32_t connection, UniqueFd socket, std::span<std::uint8_t> memory,
+  Channel(uv_loop_t* loop, std::uint32_t connection, Stream stream, std::span<std::uint8_t> memory,
           ChannelOwner& owner) noexcept;
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -59,14 +60,17 @@ class Channel {
   static constexpr std::size_t kMaxRead = 1 << 20;
 
   void Watch() noexcept;
+  // The loop comes back to this channel behind the others.
+  void ComeBack() noexcept;
 
   const std::uint32_t connection_;
-  UniqueFd socket_;
+  Stream stream_;
   const std::span<std::uint8_t> memory_;
   ChannelOwner& owner_;
   UvHandle<uv_poll_t> poll_;
   bool open_ = false;
   bool full_ = false;
+  bool comes_back_ = false;
   bool broken_ = false;  // nothing can be written any more, and what was sent is still to be read
 };
 

@@ -98,9 +98,9 @@ Channel* Driver::ChannelOf(std::uint32_t connection) noexcept {
   return channels_[index]->connection() == connection ? channels_[index].get() : nullptr;
 }
 
-bool Driver::AttachChannel(std::uint32_t connection, UniqueFd socket) noexcept {
+bool Driver::AttachChannel(std::uint32_t connection, Stream stream) noexcept {
   ChannelOwner& owner = *this;
-  auto channel = std::make_unique<Channel>(loop_.get(), connection, std::move(socket), memory_, owner);
+  auto channel = std::make_unique<Channel>(loop_.get(), connection, std::move(stream), memory_, owner);
   if (!channel->is_open()) return false;
   const std::uint32_t index = Dispatcher::IndexOf(connection);
   if (index >= channels_.size()) channels_.resize(index + 1);

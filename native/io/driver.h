@@ -59,9 +59,9 @@ class Driver final : private ChannelOwner {
     ~Turn() { driver_.turn_.unlock(); }
 
     Dispatcher* operator->() noexcept { return &driver_.dispatcher_; }
-    // Drives a connection over its socket from now on. False when the system refuses.
-    bool Attach(std::uint32_t connection, UniqueFd socket) noexcept {
-      return driver_.AttachChannel(connection, std::move(socket));
+    // Drives a connection over its stream from now on. False when the system refuses.
+    bool Attach(std::uint32_t connection, Stream stream) noexcept {
+      return driver_.AttachChannel(connection, std::move(stream));
     }
     // Bytes of a connection that somebody else drives. What is refused ends it.
     void Receive(std::uint32_t connection, ByteSpan bytes) noexcept { driver_.OnBytes(connection, bytes); }
@@ -110,7 +110,7 @@ class Driver final : private ChannelOwner {
   void OnRoom(std::uint32_t connection) override;
   void OnChange() override { changed_ = true; }
 
-  bool AttachChannel(std::uint32_t connection, UniqueFd socket) noexcept;
+  bool AttachChannel(std::uint32_t connection, Stream stream) noexcept;
   void DetachChannel(std::uint32_t connection) noexcept;
   void EndConnection(std::uint32_t connection, Fault fault) noexcept;
   Channel* ChannelOf(std::uint32_t connection) noexcept;

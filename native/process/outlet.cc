@@ -1,7 +1,5 @@
 #include "process/outlet.h"
 
-#include <poll.h>
-
 #include <algorithm>
 #include <chrono>
 
@@ -11,7 +9,7 @@
 #include "process/send.h"
 
 namespace bosun {
-Outlet::Outlet(int fd) noexcept : fd_(fd) {
+Outlet::Outlet(Stream& stream) noexcept : stream_(stream) {
   flusher_ = StartQuietThread([this] { Run(); });
 }
 
@@ -59,8 +57,7 @@ bool Outlet::Flush() noexcept {
 bool Outlet::FlushFully(int patience_ms) noexcept {
   const std::lock_guard lock(mutex_);
   while (!Write()) {
-    pollfd room{fd_, POLLOUT, 0};
-    if (::poll(&room, 1, patience_ms) != 0) continue;
+    if (stream_.AwaitRoom(patience_ms)) continue;
     is_broken_ = true;
     bytes_.Release();
     head_ = 0;
@@ -73,7 +70,7 @@ bool Outlet::FlushFully(int patience_ms) noexcept {
 bool Outlet::Write() noexcept {
   while (pending() > 0) {
     iovec parts[] = {PartOf(bytes_.span().subspan(head_))};
-    const ssize_t written = SendSome(fd_, parts);
+    const ssize_t written = stream_.Send(parts);
     if (written == 0) return false;
     Advance(written < 0 ? pending() : static_cast<std::size_t>(written));
     is_broken_ = written < 0;
@@ -86,7 +83,7 @@ std::size_t Outlet::WriteBehindPending(ByteSpan payload) noexcept {
   std::size_t taken = 0;
   while (taken < payload.size()) {
     iovec parts[] = {PartOf(bytes_.span().subspan(head_)), PartOf(payload.subspan(taken))};
-    const ssize_t written = SendSome(fd_, parts);
+    const ssize_t written = stream_.Send(parts);
     if (written == 0) break;
     is_broken_ = written < 0;
     if (is_broken_) return payload.size();

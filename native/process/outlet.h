@@ -6,7 +6,8 @@
 // awake. The flusher sleeps without wake-ups while nothing is held back; else it wakes when the oldest frame is kHoldUs
 // old, so at most once in that time.
 // Large payloads are written from the caller's memory; only what the system does not take at once is copied.
-// Not for: waiting for room. What is not taken stays; flush again when the descriptor is writable.
+// Not for: waiting for room. What is not taken stays; flush again when the stream
+// has room.
 #pragma once
 
 #include <atomic>
@@ -16,6 +17,7 @@
 #include <thread>
 
 #include "frame/bytes.h"
+#include "process/stream.h"
 
 namespace bosun {
 
@@ -25,8 +27,8 @@ class Outlet {
   static constexpr std::size_t kLargePayload = 64 << 10;
   static constexpr std::uint64_t kHoldUs = 1000;
 
-  // `fd` is a stream socket and outlives this object.
-  explicit Outlet(int fd) noexcept;
+  // The stream outlives this object.
+  explicit Outlet(Stream& stream) noexcept;
   Outlet(const Outlet&) = delete;
   Outlet& operator=(const Outlet&) = delete;
   ~Outlet();
@@ -60,7 +62,7 @@ class Outlet {
 
   void Wake() noexcept;
 
-  const int fd_;
+  Stream& stream_;
   std::mutex mutex_;
   std::condition_variable wake_;
   Bytes bytes_;

@@ -1,4 +1,4 @@
-// The memory behind a status page, and the descriptors that a child inherits.
+// The memory that a manager shares with a local worker, and the descriptors that a child inherits.
 //
 // Who: the manager's thread makes them, a worker maps its page once. Nothing here is on a hot path. POSIX only.
 #pragma once
@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdint>
@@ -18,6 +19,7 @@
 #include <cstdlib>
 #endif
 
+#include "process/byte_ring.h"
 #include "process/descriptors.h"
 #include "process/status_page.h"
 
@@ -55,8 +57,34 @@ inline SharedPage MapPage(int fd) noexcept {
   return SharedPage(memory == MAP_FAILED ? nullptr : static_cast<StatusPage*>(memory));
 }
 
+// Behind the page, in the same file: what the two say to each other.
+struct Rings {
+  ByteRing to_worker;
+  ByteRing to_manager;
+};
+// Systems map from a multiple of their pages on; none has larger ones.
+inline constexpr std::size_t kRingsOffset = 64 << 10;
+static_assert(sizeof(StatusPage) <= kRingsOffset);
+
+struct UnmapRings {
+  void operator()(Rings* rings) const noexcept { ::munmap(rings, sizeof(Rings)); }
+};
+using SharedRings = std::unique_ptr<Rings, UnmapRings>;
+
+// False when the system refuses; errno says why. Null for a file that has none.
+inline bool MapRings(int fd, SharedRings& rings) noexcept {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return false;
+  if (static_cast<std::size_t>(status.st_size) < kRingsOffset + sizeof(Rings)) return true;
+  void* memory = ::mmap(nullptr, sizeof(Rings), PROT_READ | PROT_WRITE, MAP_SHARED, fd, kRingsOffset);
+  if (memory == MAP_FAILED) return false;
+  // Zero, as the page.
+  rings.reset(static_cast<Rings*>(memory));
+  return true;
+}
+
 // A file without a name, close-on-exec from its creation, so that no other child can inherit it.
-inline UniqueFd AnonymousFile() noexcept {
+inline UniqueFd AnonymousFile(std::size_t bytes = sizeof(StatusPage)) noexcept {
 #if defined(__linux__)
   UniqueFd fd(::memfd_create("bosun-status", MFD_CLOEXEC));
 #else
@@ -67,13 +95,13 @@ inline UniqueFd AnonymousFile() noexcept {
     ::fcntl(fd.get(), F_SETFD, FD_CLOEXEC);
   }
 #endif
-  if (fd && ::ftruncate(fd.get(), sizeof(StatusPage)) != 0) return UniqueFd();
+  if (fd && ::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return UniqueFd();
   return fd;
 }
 
-// What joins a manager with a local worker: a stream socket, a status page, and a pipe that nobody writes to: its end
-// tells the worker that the manager is gone. (A copy of the socket would keep the connection up when the worker closes
-// it.)
+// What joins a manager with a local worker: a stream socket, a file with a status page, and with rings unless the bytes
+// go through the socket (see stream.h), and a pipe that nobody writes to: its end tells the worker that the manager is
+// gone. (A copy of the socket would keep the connection up when the worker closes it.)
 struct LocalLink {
   UniqueFd parent_end;
   UniqueFd child_end;
@@ -81,10 +109,11 @@ struct LocalLink {
   UniqueFd parent_lifeline;
   UniqueFd child_lifeline;
   SharedPage page;
+  SharedRings rings;
 };
 
 // False when the system refuses; errno says why.
-inline bool OpenLocalLink(LocalLink& link) noexcept {
+inline bool OpenLocalLink(LocalLink& link, bool in_memory) noexcept {
   int ends[2];
 #if defined(SOCK_CLOEXEC)
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return false;
@@ -94,12 +123,12 @@ inline bool OpenLocalLink(LocalLink& link) noexcept {
 #endif
   link.parent_end = UniqueFd(ends[0]);
   link.child_end = UniqueFd(ends[1]);
-  link.page_file = AnonymousFile();
+  link.page_file = AnonymousFile(in_memory ? kRingsOffset + sizeof(Rings) : sizeof(StatusPage));
   if (!link.page_file || !OpenPipe(ends)) return false;
   link.child_lifeline = UniqueFd(ends[0]);
   link.parent_lifeline = UniqueFd(ends[1]);
   link.page = MapPage(link.page_file.get());
-  return link.page != nullptr;
+  return link.page != nullptr && MapRings(link.page_file.get(), link.rings);
 }
 
 }  // namespace bosun

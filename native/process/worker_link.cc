@@ -1,20 +1,14 @@
 #include "process/worker_link.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <span>
 
 #include "process/clock.h"
 
 namespace bosun {
 
-WorkerLink::WorkerLink(UniqueFd socket, SharedPage page) noexcept
-    : socket_(std::move(socket)),
-      page_(std::move(page)),
-      buffer_(new std::uint8_t[kBufferBytes]),
-      outlet_(socket_.get()) {}
+WorkerLink::WorkerLink(Stream stream, SharedPage page) noexcept
+    : stream_(std::move(stream)), page_(std::move(page)), buffer_(new std::uint8_t[kBufferBytes]), outlet_(stream_) {}
 
 bool WorkerLink::Read() noexcept {
   const auto sink = [this](std::uint8_t type, ByteSpan body) { return Take(type, body); };
@@ -23,10 +17,9 @@ bool WorkerLink::Read() noexcept {
     std::span<std::uint8_t> target = decoder_.Wanted();
     const bool is_direct = !target.empty();
     if (!is_direct) target = {buffer_.get(), expects_large_ ? kGlanceBytes : kBufferBytes};
-    const ssize_t got = ::recv(socket_.get(), target.data(), target.size(), MSG_DONTWAIT);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
-    if (got <= 0) {
+    const ssize_t got = stream_.Receive(target);
+    if (got == 0) break;
+    if (got < 0) {
       ended_ = true;
       return true;
     }

@@ -16,17 +16,23 @@
 #include "process/outlet.h"
 #include "process/shared_page.h"
 #include "process/spin_rule.h"
+#include "process/stream.h"
 
 namespace bosun {
 
 class WorkerLink {
  public:
-  // The socket is a connected stream, the page a mapped one.
-  WorkerLink(UniqueFd socket, SharedPage page) noexcept;
+  WorkerLink(Stream stream, SharedPage page) noexcept;
   WorkerLink(const WorkerLink&) = delete;
   WorkerLink& operator=(const WorkerLink&) = delete;
 
-  int fd() const noexcept { return socket_.get(); }
+  int fd() const noexcept { return stream_.fd(); }
+  bool is_in_memory() const noexcept { return stream_.is_in_memory(); }
+
+  // To be called when the descriptor is readable, before Read.
+  void Heed() noexcept { stream_.Heed(); }
+  // To be called before the thread sleeps; false when there is something to read already.
+  bool Sleep() noexcept { return ended_ || stream_.Rest(); }
 
   // Takes what has arrived, about a mebibyte at most; false when nothing has. The end of the stream counts as
   // something.
@@ -101,7 +107,7 @@ class WorkerLink {
     std::uint64_t started_us = 0;
   };
 
-  const UniqueFd socket_;
+  Stream stream_;
   const SharedPage page_;
   // The manager has checked what it sends.
   FrameDecoder decoder_{~std::uint64_t{0}};

@@ -1,4 +1,4 @@
-// The driver with real sockets and threads: an owner that comes by, is blocked, or ends in the middle of everything.
+// The driver with real streams and threads: an owner that comes by, is blocked, or ends in the middle of everything.
 // Needs libuv, which Node brings along and the system may not have.
 
 #include <poll.h>
@@ -19,6 +19,7 @@
 #include "check.h"
 #include "io/driver.h"
 #include "process/clock.h"
+#include "process/send.h"
 
 namespace {
 
@@ -28,13 +29,21 @@ using namespace bosun;
 class Worker {
  public:
   explicit Worker(LocalLink& link, std::uint32_t run_us = 0)
-      : socket_(std::move(link.child_end)), page_(MapPage(link.page_file.get())), run_us_(run_us) {
+      : stream_(std::move(link.child_end), RingsOf(link), Stream::End::kWorker),
+        page_(MapPage(link.page_file.get())),
+        run_us_(run_us) {
     CHECK(page_ != nullptr);
     thread_ = std::thread([this] { Run(); });
   }
   ~Worker() {
-    ::shutdown(socket_.get(), SHUT_RDWR);
+    ::shutdown(stream_.fd(), SHUT_RDWR);
     thread_.join();
+  }
+
+  static SharedRings RingsOf(const LocalLink& link) {
+    SharedRings rings;
+    CHECK(MapRings(link.page_file.get(), rings));
+    return rings;
   }
 
   std::uint64_t ended() const { return ended_.load(); }
@@ -47,8 +56,12 @@ class Worker {
     FrameDecoder decoder{64 << 20};
     std::vector<std::uint8_t> memory(64 << 10);
     for (bool open = Send(out); open;) {
-      const ssize_t length = ::read(socket_.get(), memory.data(), memory.size());
-      if (length <= 0) return;
+      const ssize_t length = stream_.Receive(memory);
+      if (length < 0) return;
+      if (length == 0) {
+        if (stream_.Rest()) Sleep();
+        continue;
+      }
       decoder.Push(ByteSpan(memory.data(), static_cast<std::size_t>(length)), [&](std::uint8_t type, ByteSpan body) {
         if (type == kClose) open = false;
         if (type == kTask) Answer(body, out);
@@ -79,13 +92,25 @@ class Worker {
   }
 
   bool Send(Bytes& out) {
-    // A blocking socket takes all of it, or the other end is gone.
-    const bool sent = out.empty() || ::write(socket_.get(), out.data(), out.size()) == static_cast<ssize_t>(out.size());
+    std::size_t sent = 0;
+    bool is_open = true;
+    while (is_open && sent < out.size()) {
+      iovec parts[] = {PartOf(out.span().subspan(sent))};
+      const ssize_t taken = stream_.Send(parts);
+      is_open = taken > 0 || (taken == 0 && stream_.AwaitRoom(-1));
+      if (taken > 0) sent += static_cast<std::size_t>(taken);
+    }
     out.Clear();
-    return sent;
+    return is_open;
   }
 
-  UniqueFd socket_;
+  void Sleep() {
+    pollfd watched{stream_.fd(), POLLIN, 0};
+    ::poll(&watched, 1, -1);
+    stream_.Heed();
+  }
+
+  Stream stream_;
   SharedPage page_;
   const std::uint32_t run_us_;
   bool refused_ = false;
@@ -96,7 +121,8 @@ class Worker {
 // The owner, with an event loop of one poll.
 class Owner {
  public:
-  Owner(std::uint32_t workers, bool direct, std::uint32_t run_us = 0, std::uint32_t prefetch = 0) : direct_(direct) {
+  Owner(std::uint32_t workers, bool direct, std::uint32_t run_us = 0, std::uint32_t prefetch = 0, bool in_memory = true)
+      : direct_(direct), in_memory_(in_memory) {
     int ends[2];
     CHECK(OpenPipe(ends));
     bell_read_ = UniqueFd(ends[0]);
@@ -116,10 +142,10 @@ class Owner {
 
   std::uint32_t AddWorker(std::uint32_t number, std::uint32_t run_us) {
     LocalLink link;
-    CHECK(OpenLocalLink(link));
+    CHECK(OpenLocalLink(link, in_memory_));
     Driver::Turn turn(*driver_);
     const std::uint32_t connection = turn->Connect(number, std::move(link.page));
-    CHECK(turn.Attach(connection, std::move(link.parent_end)));
+    CHECK(turn.Attach(connection, {std::move(link.parent_end), std::move(link.rings), Stream::End::kManager}));
     turn->SendHello(connection, {});
     watched_ = turn.Advance();
     connections_.push_back(connection);
@@ -221,6 +247,7 @@ class Owner {
   }
 
   const bool direct_;
+  const bool in_memory_;
   UniqueFd bell_read_, bell_write_;
   std::unique_ptr<Driver> driver_;
   std::vector<std::unique_ptr<Worker>> workers_;
@@ -297,14 +324,26 @@ TEST(BlockedAndResumedAThousandTimes) {
 }
 
 TEST(LongPayloadsAndShortOnes) {
-  Owner owner(2, true, 0, 4);
-  for (int i = 0; i < 40; ++i) {
-    owner.Submit(1, 3 << 20);
-    owner.Submit(5, 100);
-    owner.Poll(0);
+  for (const bool in_memory : {true, false}) {
+    Owner owner(2, true, 0, 4, in_memory);
+    for (int i = 0; i < 40; ++i) {
+      owner.Submit(1, 3 << 20);
+      owner.Submit(5, 100);
+      owner.Poll(0);
+    }
+    owner.Finish();
+    CHECK_EQ(owner.attached(), 40u);
   }
-  owner.Finish();
-  CHECK_EQ(owner.attached(), 40u);
+}
+
+TEST(BytesThroughTheSocketAlone) {
+  for (const bool direct : {true, false}) {
+    Owner owner(2, direct, 0, 0, false);
+    for (int round = 0; round < 5; ++round) {
+      owner.Submit(Scaled(5'000));
+      owner.Finish();
+    }
+  }
 }
 
 TEST(ConnectionsThatEndInTheMiddle) {

@@ -49,7 +49,7 @@ class Pair {
     manager_ = UniqueFd(ends[0]);
     const UniqueFd file = bosun::AnonymousFile();
     page = bosun::MapPage(file.get());
-    link = std::make_unique<WorkerLink>(UniqueFd(ends[1]), bosun::MapPage(file.get()));
+    link = std::make_unique<WorkerLink>(bosun::Stream(UniqueFd(ends[1])), bosun::MapPage(file.get()));
   }
 
   static void AppendTask(Bytes& out, std::uint32_t sequence, ByteSpan payload) {
