@@ -62,6 +62,12 @@ export type { RunTarget, TargetReference } from './task/target.js';
 export { Task, type TaskFunction } from './task/task.js';
 export type { TaskJson } from './task/task-json.js';
 export type { TaskOptions } from './task/task-options.js';
+export {
+  type TasksDotOptions,
+  type TasksSvgOptions,
+  tasksAsDot,
+  tasksAsSvg,
+} from './task/task-pictures.js';
 export { TaskQueue, type TaskQueueOptions } from './task/task-queue.js';
 export type { QueueRunOptions } from './task/task-queue-run.js';
 export type { TaskEvent, TaskState } from './task/task-states.js';

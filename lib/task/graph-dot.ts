@@ -42,11 +42,17 @@ export interface Decoration {
   edge(from: string, to: string): Readonly<Record<string, string>>;
 }
 
-/** The same with options that were checked, and more attributes. */
+/**
+ * The same with options that were checked, and more attributes.
+ *
+ * @param drawn how many nodes have lines, their own and their edges, also those to nodes behind them. Unless given, all have, and
+ * so do those that are not there but are required.
+ */
 export function decoratedDot(
   snapshot: GraphSnapshot,
   { timings = false, ...graph }: GraphDotOptions,
   decoration?: Decoration,
+  drawn?: number,
 ): string {
   if (typeof timings !== 'boolean') throw new InvalidArgumentError('timings is true or false');
   const nodes = checkSnapshot(snapshot);
@@ -61,14 +67,14 @@ export function decoratedDot(
     }
     dependents.delete(from);
   };
-  for (const node of nodes) {
+  for (const node of nodes.slice(0, drawn)) {
     const { id, state } = node;
     const label = dotLabel(labelOf(node, timings));
     const attributes = { style: 'filled', fillcolor: FILL[state] ?? 'white', label, ...decoration?.node(node) };
     lines.push(`${dotId(id)}${dotAttributes(attributes)};`);
     addEdges(id);
   }
-  for (const id of [...dependents.keys()]) addEdges(id);
+  if (drawn === undefined) for (const id of [...dependents.keys()]) addEdges(id);
   return dotGraph(lines, graph);
 }
 
