@@ -3,12 +3,11 @@
 import { CancellationError } from '../errors.js';
 import { errorText } from '../task/error-text.js';
 import { inOrder } from '../task/graph-order.js';
-import { type GraphNode, snapshotOf } from '../task/graph-snapshot.js';
+import { type GraphNode, placeName, snapshotOf } from '../task/graph-snapshot.js';
 import { friends } from '../task/graph-task.js';
 import type { Task } from '../task/task.js';
 import { isEnding, isOver } from '../task/task-life.js';
 import type { TaskEvent } from '../task/task-states.js';
-import { HERE } from './graph-figures.js';
 import type { Journal, JournalBeginOptions, JournalEntry } from './journal.js';
 
 /** Written down; `queue` and `prepared` would tell nothing to who comes after a crash. */
@@ -69,6 +68,6 @@ function entryOf(task: Task, key: string): JournalEntry {
     ...(outcome !== undefined && 'error' in outcome && { error: errorText(outcome.error) }),
     ...(startedAt !== undefined && { startedAt }),
     ...(endedAt !== undefined && { endedAt }),
-    ...(worker !== undefined && { worker: worker === 0 ? HERE : `worker ${worker}` }),
+    ...(worker !== undefined && { worker: placeName(worker) }),
   };
 }

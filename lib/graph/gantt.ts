@@ -1,8 +1,8 @@
 // Who ran what when, as SVG: a row for each worker, a bar for each task.
 
 import { duration } from '../figures.js';
-import type { GraphNode } from '../task/graph-snapshot.js';
-import { type GraphFigures, HERE } from './graph-figures.js';
+import { type GraphNode, HERE } from '../task/graph-snapshot.js';
+import type { GraphFigures } from './graph-figures.js';
 import { type Html, html } from './html.js';
 
 const WIDTH = 1000;

@@ -1,7 +1,7 @@
 // What a graph's run comes to.
 
 import { runTime } from '../task/graph-nodes.js';
-import type { GraphNode } from '../task/graph-snapshot.js';
+import { type GraphNode, HERE } from '../task/graph-snapshot.js';
 import type { TaskState } from '../task/task-states.js';
 import { countStates } from './state-counts.js';
 
@@ -19,9 +19,6 @@ export interface GraphFigures {
   /** Where tasks ran, in the order of the numbers in the names. */
   readonly workers: readonly string[];
 }
-
-/** A task that is not known to have run on a worker ran here. */
-export const HERE = 'here';
 
 export function figuresOf(nodes: readonly GraphNode[]): GraphFigures {
   const workers = new Set<string>();

@@ -2,9 +2,9 @@
 
 import { count, duration } from '../figures.js';
 import { runTime } from '../task/graph-nodes.js';
-import type { GraphNode } from '../task/graph-snapshot.js';
+import { type GraphNode, HERE } from '../task/graph-snapshot.js';
 import type { CriticalPath } from './critical-path.js';
-import { type GraphFigures, HERE } from './graph-figures.js';
+import type { GraphFigures } from './graph-figures.js';
 import { type Html, html } from './html.js';
 import { countsText, stateWord } from './state-counts.js';
 

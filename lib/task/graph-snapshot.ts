@@ -1,6 +1,7 @@
 // What a graph of tasks looks like at one moment: plain data, for pictures, reports and the journal.
 
 import { checkKnown, ownOptions } from '../own-options.js';
+import type { WorkerId } from './context.js';
 import { errorText } from './error-text.js';
 import { friends } from './graph-task.js';
 import { checkTasks } from './make-options.js';
@@ -29,6 +30,14 @@ export interface GraphNode {
 
 export interface GraphSnapshot {
   readonly nodes: readonly GraphNode[];
+}
+
+/** Where a task ran that no worker has run. */
+export const HERE = 'here';
+
+/** Where a task ran, for people. */
+export function placeName(worker: WorkerId): string {
+  return worker === 0 ? HERE : `worker ${worker}`;
 }
 
 /** Options of a snapshot. */
@@ -83,7 +92,7 @@ function nodeOf(task: Task, idOf: (task: Task) => string): GraphNode {
     requires: Array.from(friends.requiredOf(task), idOf),
     ...(key !== undefined && { key }),
     ...times,
-    ...(worker !== undefined && { worker: worker === 0 ? 'here' : `worker ${worker}` }),
+    ...(worker !== undefined && { worker: placeName(worker) }),
     ...(outcome !== undefined && 'error' in outcome && { error: errorText(outcome.error) }),
   };
 }
