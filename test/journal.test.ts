@@ -189,8 +189,9 @@ describe('Journal', () => {
     const { child, lines } = writer(t, file, 'batch', '1000000');
     assert.equal((await lines.next()).value, 'open');
     await assert.rejects(Journal.open(file), { ...JOURNAL, message: new RegExp(`in use by process ${child.pid}$`) });
+    const exit = once(child, 'exit');
     child.kill('SIGKILL');
-    await once(child, 'exit');
+    await exit;
     await using journal = await Journal.open(file);
     await assert.rejects(Journal.open(file), { ...JOURNAL, message: new RegExp(`in use by process ${process.pid}$`) });
     await journal.close();
@@ -234,11 +235,13 @@ describe('Journal', () => {
       const file = await written(t, []);
       const { child, lines } = writer(t, file, sync, '1000000', 'x'.repeat(1_000));
       for (let i = 0; i < 100; i++) await lines.next();
+      const exit = once(child, 'exit');
       child.kill('SIGKILL');
       let count = 99;
       for (let line = await lines.next(); line.done !== true; line = await lines.next()) {
         count = Math.max(count, Number(/^wrote (\d+)$/.exec(line.value)?.[1] ?? 0) + 1);
       }
+      await exit;
       const found = await replayed(file);
       // What was written, and whose telling was cut off, may be there too.
       assert.ok(found.size >= count, `${found.size} of ${count}`);
