@@ -90,10 +90,9 @@ describe('cancel() of a task that waits', () => {
     const manager = makeManager(t, { prefetch: 1 });
     const busy = manager.schedule(new UntilAborted(), 0);
     assert.equal((await manager.messages().next()).value, 'running');
-    const task = new Say('never');
     for (let chunk = 0; chunk < 100; chunk++) {
       const results = Array.from({ length: 1_000 }, () => {
-        const handle = manager.schedule(task);
+        const handle = manager.schedule(new Say('never'));
         handle.cancel();
         return handle.result;
       });

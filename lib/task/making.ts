@@ -1,17 +1,17 @@
 // A graph of tasks on its way to its end: what may begin is begun, and what has ended lets others begin.
 
-import { CancellationError, FSMError } from '../errors.js';
+import { FSMError } from '../errors.js';
 import { ranksOf } from './critical-path.js';
 import { inOrder } from './graph-order.js';
 import { friends } from './graph-task.js';
 import { type Here, here, hereAlone } from './here.js';
-import type { DispatchQueue, MakeSettings } from './make-options.js';
+import type { MakeSettings } from './make-options.js';
 import type { Manager } from './manager.js';
-import type { Outcome } from './outcome.js';
 import { fateOf } from './readiness.js';
 import { LevelQueue, RankQueue, type Ready, type ReadyQueue } from './ready-queue.js';
+import { SharedKeys } from './shared-keys.js';
 import { isPortable } from './spec.js';
-import { submit } from './submit.js';
+import { hand, submit } from './submit.js';
 import { launch, type Task } from './task.js';
 import { isEnding, isOver } from './task-life.js';
 import type { TaskEvent } from './task-states.js';
@@ -46,10 +46,7 @@ export class Making {
   readonly #requested: ReadonlySet<Task>;
   readonly #nodes = new Map<Task, Node>();
   readonly #ready: ReadyQueue<Node>;
-  /** Of each key the one that is run, or was. */
-  readonly #leaders = new Map<string, Node>();
-  /** By keys, those that take its outcome. */
-  readonly #copies = new Map<string, Node[]>();
+  readonly #keys = new SharedKeys();
   /** Not looked at yet. */
   #undecided: Node[] = [];
   #ended: Node[] = [];
@@ -246,7 +243,7 @@ export class Making {
       this.#revive(node);
       return;
     }
-    if (key !== undefined) this.#settleKey(key, node);
+    if (key !== undefined) this.#keys.settle(key, task);
     if (node.isAwaited) {
       node.isAwaited = false;
       this.#left -= 1;
@@ -295,11 +292,11 @@ export class Making {
       this.#undecided.push(node);
       return;
     }
-    if (key !== undefined && this.#isCopy(key, node)) return;
+    if (key !== undefined && !this.#keys.lead(key, task)) return;
     this.#budget -= 1;
     node.isBegun = true;
     const { manager, enqueue } = this.#settings;
-    if (enqueue !== undefined) enqueueTask(task, enqueue);
+    if (enqueue !== undefined) hand(task, enqueue);
     else if (manager !== undefined && isPortable(task)) this.#schedule(node, manager);
     else launch(task, this.#here);
   }
@@ -314,47 +311,6 @@ export class Making {
       this.#wake();
     });
   }
-
-  // ---- keys -----------------------------------------------------------------------
-
-  /** Whether another one with this key has the work to do. */
-  #isCopy(key: string, node: Node): boolean {
-    const leader = this.#leaders.get(key);
-    if (leader === undefined || leader === node) {
-      this.#leaders.set(key, node);
-      return false;
-    }
-    if (leader.isOver) {
-      this.#copy(leader, node);
-      return true;
-    }
-    const copies = this.#copies.get(key);
-    if (copies === undefined) this.#copies.set(key, [node]);
-    else copies.push(node);
-    return true;
-  }
-
-  #settleKey(key: string, node: Node): void {
-    // One that was done before.
-    if (node.task.state === 'DONE' && !this.#leaders.has(key)) this.#leaders.set(key, node);
-    if (this.#leaders.get(key) !== node) return;
-    const copies = this.#copies.get(key) ?? [];
-    this.#copies.delete(key);
-    for (const copy of copies) this.#copy(node, copy);
-  }
-
-  #copy(leader: Node, { task }: Node): void {
-    if (task.state !== 'PENDING') return;
-    const outcome = friends.outcomeOf(leader.task) as Outcome;
-    if ('error' in outcome && outcome.cancelled === true) {
-      task.fire('cancel', { reason: outcome.error });
-      return;
-    }
-    const run = { drop: undefined };
-    friends.hold(task, run);
-    friends.begin(task, run, 'dispatch');
-    friends.ended(task, run, outcome);
-  }
 }
 
 /** What is to be made before a task; nothing, if something that it requires has failed or is cancelled. */
@@ -367,17 +323,4 @@ function needs(task: Task): readonly Task[] {
     else if (state !== 'DONE') return [];
   }
   return needed;
-}
-
-function enqueueTask(task: Task, enqueue: DispatchQueue): void {
-  task.fire('queue');
-  const refuse = (cause: unknown): void => {
-    if (task.state !== 'QUEUED') return;
-    task.cancel(new CancellationError(`task '${task.name}' was not taken by its queue`, { cause }));
-  };
-  try {
-    Promise.resolve(enqueue(task)).catch(refuse);
-  } catch (error) {
-    refuse(error);
-  }
 }

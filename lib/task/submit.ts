@@ -1,7 +1,8 @@
-// Tasks of a graph on their way to a manager.
+// Tasks of a graph on their way to whoever runs them.
 
-import { QueueFullError } from '../errors.js';
+import { CancellationError, QueueFullError } from '../errors.js';
 import { friends } from './graph-task.js';
+import type { DispatchQueue } from './make-options.js';
 import type { Manager } from './manager.js';
 import type { Task } from './task.js';
 
@@ -27,4 +28,18 @@ export function submit(task: Task, manager: Manager): Promise<void> | undefined 
     if (task.state === 'PENDING') task.fire('error', { reason: 'not accepted', error });
   }
   return undefined;
+}
+
+/** Gives a task to a function that will dispatch it; one that the function refuses is cancelled. */
+export function hand(task: Task, enqueue: DispatchQueue): void {
+  task.fire('queue');
+  const refuse = (cause: unknown): void => {
+    if (task.state !== 'QUEUED') return;
+    task.cancel(new CancellationError(`task '${task.name}' was not taken by its queue`, { cause }));
+  };
+  try {
+    Promise.resolve(enqueue(task)).catch(refuse);
+  } catch (error) {
+    refuse(error);
+  }
 }

@@ -2,6 +2,7 @@
 
 import { describe } from '../describe.js';
 import { CancellationError, TaskError, WorkerException } from '../errors.js';
+import type { GraphTask } from './graph-task.js';
 import type { Outcome } from './outcome.js';
 import type { Task } from './task.js';
 import type { TaskOptions } from './task-options.js';
@@ -26,6 +27,41 @@ export interface TaskTimes {
   endedAt?: number;
   /** The worker's number; 0 is the creator's thread. */
   worker?: number;
+}
+
+/** What those who run and follow tasks do with them. */
+export interface TaskFriends {
+  optionsOf(task: GraphTask): TaskOptions;
+  /** How it has ended, if it has. */
+  outcomeOf(task: GraphTask): Outcome | undefined;
+  /** Somebody takes it. @throws FSMError when somebody has it. */
+  hold(task: GraphTask, run: Run): void;
+  /** Nobody has it after all. */
+  release(task: GraphTask): void;
+  /** Who has taken it fires what that means. Nothing happens when it has ended meanwhile. @throws FSMError */
+  begin(task: GraphTask, run: Run, event: 'queue' | 'dispatch'): void;
+  /** It has begun at last. Nothing happens when that is known, or when it is another's by now. */
+  started(task: GraphTask, run: Run, worker: number): void;
+  /** It has ended there. Nothing happens when it is another's by now. */
+  ended(task: GraphTask, run: Run, outcome: Outcome): void;
+  /** Somebody runs it. */
+  isHeld(task: GraphTask): boolean;
+  /** Somebody will see how it ends. */
+  isWatched(task: GraphTask): boolean;
+  /** Somebody would like to be told when it begins. */
+  isFollowed(task: GraphTask): boolean;
+  /** From now on its times are kept. */
+  follow(task: GraphTask, follower: Follower): void;
+  unfollow(task: GraphTask, follower: Follower): void;
+  /** How it ends will be known here. */
+  want(task: GraphTask): void;
+  timesOf(task: GraphTask): TaskTimes | undefined;
+  /** It is as it was before: no event, and nobody is told. */
+  restore(task: GraphTask, state: TaskState, outcome: Outcome | undefined): void;
+  /** As `required` and `blocking`, which it costs a set to ask for. */
+  requiredOf(task: GraphTask): Iterable<Task>;
+  requiresAny(task: GraphTask): boolean;
+  blockingOf(task: GraphTask): Iterable<Task>;
 }
 
 const NOBODY: readonly Follower[] = [];
@@ -110,4 +146,12 @@ function judgeResult(name: string, outcome: { readonly value: unknown }, options
     return judge(name, { error }, options);
   }
   return { error: new CancellationError(`the result of task '${name}' cancelled it`), cancelled: true };
+}
+
+/** `track: true`. */
+export function print(
+  name: string,
+  { oldState, event, newState }: { oldState: string; event: string; newState: string },
+): void {
+  console.log(`${name} ${oldState}->${event}->${newState}`);
 }
