@@ -72,9 +72,9 @@ export {
   type TerminateOptions,
   ThreadWorker,
   Worker,
-  type WorkerEndDetails,
   type WorkerEvents,
   type WorkerIdentity,
 } from './worker/worker.js';
 export type { WorkerState } from './worker/worker-life.js';
 export { type WorkerContext, type WorkerOptions, WorkerType } from './worker/worker-options.js';
+export type { WorkerEndDetails } from './worker/worker-run.js';
