@@ -1,6 +1,7 @@
 // Every error class of bosun. Each has a `code` that never changes; the README's table says what to do about it.
 
 import { describe, look } from './describe.js';
+import type { Task } from './task/task.js';
 
 /** The stable codes; compare `error.code`, never the message. */
 export type ErrorCode =
@@ -24,6 +25,9 @@ export type ErrorCode =
   | 'ERR_BOSUN_POISONED_INPUT'
   | 'ERR_BOSUN_CANCELLED'
   | 'ERR_BOSUN_FSM'
+  | 'ERR_BOSUN_TASK'
+  | 'ERR_BOSUN_BLOCKED'
+  | 'ERR_BOSUN_CYCLE'
   | 'ERR_BOSUN_MANAGER_CLOSED'
   | 'ERR_BOSUN_MANAGER_BUSY'
   | 'ERR_BOSUN_QUEUE_FULL'
@@ -295,6 +299,63 @@ export class FSMError extends BosunError {
     this.event = options.event;
     this.allowed = options.allowed ?? [];
   }
+}
+
+/** A task cannot go on because of the tasks that it requires: one failed, or has no value. */
+export class TaskError extends FSMError {
+  readonly task: Task;
+  /** Those of the tasks that it requires which are the reason. */
+  readonly prerequisites: readonly Task[];
+
+  constructor(
+    message: string,
+    task: Task,
+    options: ErrorOptions & FSMErrorDetails & { readonly prerequisites?: readonly Task[] } = {},
+    code: ErrorCode = 'ERR_BOSUN_TASK',
+  ) {
+    super(message, { state: task.state, ...options }, code);
+    this.task = task;
+    this.prerequisites = options.prerequisites ?? [];
+    hide(this, 'task', 'prerequisites');
+  }
+}
+
+/** A task was to be run while one that it requires has not been completed. */
+export class BlockedError extends TaskError {
+  readonly blockingTask: Task;
+
+  constructor(task: Task, blockingTask: Task) {
+    const message = `task '${task.name}' is blocked by '${blockingTask.name}', which is ${blockingTask.state}`;
+    super(message, task, { prerequisites: [blockingTask] }, 'ERR_BOSUN_BLOCKED');
+    this.blockingTask = blockingTask;
+    hide(this, 'blockingTask');
+  }
+}
+
+/** Tasks require each other in a circle, so that none of them could ever run. */
+export class CycleError extends BosunError {
+  /** Each requires the next one, and the last one the first. */
+  readonly cycle: readonly Task[];
+
+  constructor(cycle: readonly Task[]) {
+    super('ERR_BOSUN_CYCLE', `tasks require each other in a circle: ${circle(cycle)}`);
+    this.cycle = cycle;
+    hide(this, 'cycle');
+  }
+}
+
+/** In a message no more of them than can be read. */
+const MAX_NAMED = 8;
+
+function circle(cycle: readonly Task[]): string {
+  const names = cycle.map(({ name }) => `'${name}'`);
+  const shown = names.length <= MAX_NAMED ? names : [...names.slice(0, MAX_NAMED - 1), `(${names.length} in all)`];
+  return [...shown, names[0]].join(' -> ');
+}
+
+/** Tasks neither travel with an error nor fill the screen with it: whoever prints it sees their names in the message. */
+function hide(error: Error, ...fields: string[]): void {
+  for (const field of fields) Object.defineProperty(error, field, { enumerable: false });
 }
 
 /** The manager cannot listen where it was told to; `cause` is the system's error. */

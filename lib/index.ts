@@ -33,16 +33,29 @@ export {
 export { RemoteServerProcess, spawnServer } from './remote/spawn-server.js';
 export { type SshServerOptions, sshServer, type TunnelAddress } from './remote/ssh-server.js';
 export { Proxy, type ProxyOptions } from './runtime/proxy.js';
+export { BaseTask, type BaseTaskOptions } from './task/base-task.js';
 export { Chain } from './task/chain.js';
 export { currentContext, type Logger, type Session, type TaskContext, type WorkerId } from './task/context.js';
-export { FSM, type FSMOptions } from './task/fsm.js';
+export { FSM } from './task/fsm.js';
 export type { MachineDotOptions } from './task/fsm-dot.js';
+export {
+  durationsOf,
+  type GraphNode,
+  type GraphSnapshot,
+  type SnapshotOptions,
+  snapshotOf,
+} from './task/graph-snapshot.js';
+export type { FSMOptions } from './task/machine-kind.js';
+export { make, makeLater, makeNow } from './task/make.js';
+export type { DispatchQueue, Durations, MakeOptions } from './task/make-options.js';
 export { CloseRequest, type Manager, type RunOptions, type TaskHandle } from './task/manager.js';
 export { NullManager } from './task/null-manager.js';
 export type { LimitOptions, RetryCause, RetryPolicy } from './task/policy.js';
 export { type RunEvent, type RunPhase, RunState, type RunStateOptions } from './task/run-state.js';
 export type { RunTarget, TargetReference } from './task/target.js';
-export { Task, type TaskFunction, type TaskOptions } from './task/task.js';
+export { Task, type TaskFunction } from './task/task.js';
+export type { TaskJson } from './task/task-json.js';
+export type { TaskOptions } from './task/task-options.js';
 export type { TaskEvent, TaskState } from './task/task-states.js';
 export type { Transition, TransitionExtra, Transitions } from './task/transitions.js';
 export { encodeFrame, FRAME, type Frame, FrameDecoder } from './wire/frame.js';

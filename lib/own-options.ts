@@ -2,6 +2,10 @@
 
 import { InvalidArgumentError, OutOfRangeError } from './errors.js';
 
+/** On no prototype but an empty one: its instances are as fast as any, which those of `Object.create(null)` are not. */
+const Own = function Own() {} as unknown as new () => object;
+Own.prototype = Object.create(null);
+
 /**
  * The own properties of an options object, on no prototype: a polluted `Object.prototype` must not configure anything.
  * Undefined is no options.
@@ -13,7 +17,7 @@ export function ownOptions<T extends object>(options: T | undefined, what: strin
   if (options !== undefined && (typeof options !== 'object' || options === null || Array.isArray(options))) {
     throw new InvalidArgumentError(`${what} are an object, not ${options === null ? 'null' : typeof options}`);
   }
-  return Object.assign(Object.create(null), options) as T;
+  return Object.assign(new Own(), options) as T;
 }
 
 /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for an option that `what` does not have: it would be missed. */

@@ -202,7 +202,7 @@ describe('a task that travels', () => {
     const task = new WithOptions({ args: [1, new Date(2)], kwargs: { three: 3 } });
     const expected = { args: [1, new Date(2)], kwargs: { three: 3 } };
     assert.deepEqual(await new LocalManager().schedule(task).result, expected);
-    assert.deepEqual(await makeManager(t).schedule(task).result, expected);
+    assert.deepEqual(await makeManager(t).schedule(task.clone()).result, expected);
   });
 
   test('is found under another export', async (t) => {
@@ -342,7 +342,7 @@ describe('LocalManager', () => {
     const own = new Task('own', (ctx: TaskContext) => void ctx.manager.sendMessage('own'), { priority: 2 });
     manager.schedule(own);
     manager.schedule(say('default'));
-    manager.schedule(own, 0);
+    manager.schedule(own.clone(), 0);
     assert.deepEqual(await collect(manager), ['own', 'default', 'own']);
     assert.equal(await new LocalManager({ priorityLevels: 1 }).schedule(say('only')).result, 'only');
   });

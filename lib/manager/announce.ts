@@ -2,7 +2,7 @@
 
 import { channel } from 'node:diagnostics_channel';
 import type { EventEmitter } from 'node:events';
-import { describe } from '../describe.js';
+import { warnThrown } from '../task/warn.js';
 import { EVENTS, type ProcessManagerEvents } from './events.js';
 
 type Name = keyof ProcessManagerEvents;
@@ -28,7 +28,7 @@ export function announce<E extends Name>(
     // The map of events says that these belong together; the compiler cannot follow it through a type parameter.
     (emitter as EventEmitter).emit(event, ...args);
   } catch (error) {
-    process.emitWarning(`a listener of '${event}' threw ${describe(error)}`, { code: 'BOSUN_W003' });
+    warnThrown(`a listener of '${event}'`, error);
   }
   const published = channels.get(event);
   if (published?.hasSubscribers === true) published.publish({ ...args[0], manager: emitter });

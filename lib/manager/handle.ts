@@ -2,10 +2,13 @@
 
 import { AsyncResource } from 'node:async_hooks';
 import { cancellationOf } from '../task/failures.js';
+import { friends } from '../task/graph-task.js';
 import type { ProgressListener, TaskHandle } from '../task/manager.js';
+import type { Outcome } from '../task/outcome.js';
 import { checkListener, tell } from '../task/progress.js';
 import type { Task } from '../task/task.js';
-import type { Outcome, ScheduledWaiter } from './submissions.js';
+import type { Run } from '../task/task-life.js';
+import type { ScheduledWaiter } from './submissions.js';
 
 /** The type of the async resource that a task is in its manager's process. */
 const TASK_RESOURCE = 'bosun.Task';
@@ -24,10 +27,12 @@ export interface HandleActions {
 }
 
 /** Makes its promise only when somebody asks for the result. */
-export class ScheduledTask<R> extends AsyncResource implements TaskHandle<R>, ScheduledWaiter {
+export class ScheduledTask<R> extends AsyncResource implements TaskHandle<R>, ScheduledWaiter, Run {
   readonly id: number;
   readonly task: Task<R>;
   readonly #actions: HandleActions;
+  /** Somebody wants to know how the task ends. */
+  wanted: (() => void) | undefined;
   #listeners: Set<ProgressListener> | undefined;
   #ticket = -1;
   #outcome: Outcome | undefined;
@@ -62,8 +67,12 @@ export class ScheduledTask<R> extends AsyncResource implements TaskHandle<R>, Sc
   }
 
   cancel(reason?: unknown): void {
-    if (this.#outcome !== undefined) return;
-    this.#actions.cancel(this.#ticket, cancellationOf(reason));
+    this.drop(cancellationOf(reason));
+  }
+
+  /** @param error what the task is to reject with. */
+  drop(error: unknown): void {
+    if (this.#outcome === undefined) this.#actions.cancel(this.#ticket, error);
   }
 
   send(message: unknown): void {
@@ -85,9 +94,14 @@ export class ScheduledTask<R> extends AsyncResource implements TaskHandle<R>, Sc
     this.runInAsyncScope(() => tell(this.#listeners, value));
   }
 
+  started(worker: number): void {
+    friends.started(this.task, this, worker);
+  }
+
   settle(outcome: Outcome): void {
     if (this.#outcome !== undefined) return;
     this.#outcome = outcome;
+    friends.ended(this.task, this, outcome);
     if (this.#resolve !== undefined) this.runInAsyncScope(() => this.#fulfil(outcome));
   }
 

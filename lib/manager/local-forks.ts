@@ -1,14 +1,15 @@
 // The LocalManager as one of its tasks sees it: `ctx.manager`.
 
-import type { RunContext, Wait } from '../runtime/run-context.js';
 import type { Manager, ProgressListener, RunOptions, TaskHandle } from '../task/manager.js';
 import { checkListener } from '../task/progress.js';
+import type { RunContext, Wait } from '../task/run-context.js';
 import type { RunTarget } from '../task/target.js';
 import type { Task } from '../task/task.js';
+import type { ScheduledTask } from './handle.js';
 
 /** What it asks of the manager. */
 export interface LocalHost {
-  add<R>(task: Task<R>, priority: number | undefined, isCall: boolean): TaskHandle<R>;
+  add<R>(task: Task<R>, priority: number | undefined, isCall: boolean): ScheduledTask<R>;
   toCall<R>(target: RunTarget, args: readonly unknown[], options: RunOptions): Task<R>;
   /** A task waits for this one: it goes before its level, the last one first. */
   promote(id: number): void;
@@ -26,7 +27,10 @@ export class LocalTaskManager implements Manager {
   }
 
   schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
-    return new LocalChild(this.#host, this.#context, this.#host.add(task, priority, false));
+    const handle = this.#host.add(task, priority, false);
+    const child = new LocalChild(this.#host, this.#context, handle);
+    handle.wanted = () => void child.result;
+    return child;
   }
 
   run<R>(target: RunTarget, args: readonly unknown[] = [], options: RunOptions = {}): Promise<R> {

@@ -1,31 +1,28 @@
 // A manager on this thread: no processes, no surprises. For tests of code that takes a Manager.
 
 import { describe } from '../describe.js';
-import {
-  InvalidArgumentError,
-  NotPortableError,
-  TimeoutError,
-  WorkerException,
-  type WorkerExceptionDetails,
-} from '../errors.js';
+import { InvalidArgumentError, TimeoutError, WorkerException, type WorkerExceptionDetails } from '../errors.js';
 import { checkSignal, integer, ownOptions } from '../own-options.js';
-import { createLogger } from '../runtime/log.js';
-import { RunContext, type RunEnvironment, STOP_REASON } from '../runtime/run-context.js';
-import { createSession } from '../runtime/session.js';
 import { AbortSignals } from '../task/abort-signals.js';
 import { currentContext, runInContext } from '../task/context.js';
 import { deadlineMissed } from '../task/failures.js';
+import { friends } from '../task/graph-task.js';
+import { createLogger } from '../task/log.js';
 import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
+import type { Outcome } from '../task/outcome.js';
 import { backoffMs, CAUSE_FLAGS, checkPolicy, NO_POLICY, type RetryCause, type TaskPolicy } from '../task/policy.js';
 import { checkListener } from '../task/progress.js';
+import { assertSchedulable } from '../task/readiness.js';
+import { RunContext, type RunEnvironment, STOP_REASON } from '../task/run-context.js';
 import { RunTargets } from '../task/run-targets.js';
+import { createSession } from '../task/session.js';
 import { choosePriority, type RunTarget } from '../task/target.js';
-import { Task, type TaskOptions } from '../task/task.js';
+import { Task } from '../task/task.js';
+import type { TaskOptions } from '../task/task-options.js';
 import { decodePayload, encodePayload } from '../wire/payload.js';
 import { ScheduledTask } from './handle.js';
 import { type LocalHost, LocalTaskManager } from './local-forks.js';
 import { MessageReader, refuseSecondReader } from './message-reader.js';
-import type { Outcome } from './submissions.js';
 
 /** Options of a LocalManager. */
 export interface LocalManagerOptions {
@@ -140,8 +137,8 @@ export class LocalManager implements Manager {
     return Task.from<R>(module, exportName, args, given as TaskOptions);
   }
 
-  #add<R>(task: Task<R>, priority: number | undefined, isCall: boolean): TaskHandle<R> {
-    if (!(task instanceof Task)) throw new NotPortableError('only a Task can be scheduled');
+  #add<R>(task: Task<R>, priority: number | undefined, isCall: boolean): ScheduledTask<R> {
+    assertSchedulable(task);
     const level = choosePriority(priority, task.priority, this.#levels.length);
     task.signal?.throwIfAborted();
     this.#ids += 1;
@@ -163,6 +160,7 @@ export class LocalManager implements Manager {
       dueAt,
       timer: undefined,
     };
+    friends.hold(task, handle);
     this.#entries.set(id, entry);
     this.#levels[level]?.push(entry);
     if (task.signal !== undefined) this.#signals.watch(task.signal, id);
@@ -170,6 +168,7 @@ export class LocalManager implements Manager {
       entry.timer = setTimeout(() => this.#tooLate(entry), policy.deadlineMs);
     }
     this.#begin();
+    friends.begin(task, handle, 'queue');
     return handle;
   }
 
@@ -275,7 +274,9 @@ export class LocalManager implements Manager {
       const { id, policy } = entry;
       const context = new RunContext(environment, id, 0, id, entry.attempt);
       const overAt = performance.now() + (policy.timeoutMs || Number.POSITIVE_INFINITY);
+      context.task = entry.handle.task;
       this.#running.set(id, { entry, context, overAt });
+      entry.handle.started(0);
       for (const letter of entry.letters) context.deliver(letter);
       await this.#run(entry, context);
       this.#running.delete(id);

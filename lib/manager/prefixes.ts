@@ -16,7 +16,7 @@ export class Prefixes {
 
   /** The bytes of a spec up to its last part; undefined when that differs from task to task. */
   of(spec: TaskSpec): Uint8Array | undefined {
-    if (spec[0] === 's' || spec.length !== 5 || spec[1] !== '') return undefined;
+    if (spec[0] === 's' || spec[0] === 'w' || spec.length !== 5 || spec[1] !== '') return undefined;
     const [kind, , module, exportName] = spec;
     if (exportName !== this.#exportName || module !== this.#module || kind !== this.#kind) {
       this.#last = this.#lookUp(kind, module, exportName);

@@ -7,11 +7,13 @@ import { Mailbox } from '../mailbox.js';
 import { checkKnown, checkSignal, delay, oneOf, ownOptions } from '../own-options.js';
 import { Proxy } from '../runtime/proxy.js';
 import type { WorkerId } from '../task/context.js';
+import { friends } from '../task/graph-task.js';
 import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
 import { checkPolicy } from '../task/policy.js';
 import { checkListener } from '../task/progress.js';
+import { assertSchedulable } from '../task/readiness.js';
 import { RunTargets } from '../task/run-targets.js';
-import { type FunctionSpec, specName, type TaskSpec, toSpec } from '../task/spec.js';
+import { equip, type FunctionSpec, specName, type TaskSpec } from '../task/spec.js';
 import { ROOM_STEP } from '../task/stream-out.js';
 import type { RunTarget, TargetReference } from '../task/target.js';
 import { choosePriority } from '../task/target.js';
@@ -96,6 +98,8 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
    *
    * @param priority 0 is the most urgent; beats the task's own; `min(1, levels - 1)` when neither is given.
    * @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a level that does not exist.
+   * @throws FSMError (ERR_BOSUN_FSM) unless the task is PENDING: `retry()` or `clone()` it.
+   * @throws BlockedError (ERR_BOSUN_BLOCKED) when a task that it requires has not been completed.
    * @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when a worker could not rebuild the task.
    * @throws DataCloneError (ERR_BOSUN_DATA_CLONE) when a field or an argument cannot travel.
    * @throws FrameTooLargeError (ERR_BOSUN_FRAME_TOO_LARGE) for a task above `maxFrameBytes`.
@@ -105,7 +109,8 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
    */
   schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
     this.#engine.assertOpen();
-    const spec = toSpec(task);
+    assertSchedulable(task);
+    const spec = equip(task, friends.isFollowed(task));
     const level = choosePriority(priority, task.priority, this.#settings.levels);
     this.#engine.prepare(task.signal);
     const handle = new ScheduledTask<R>(this.#engine.nextId, task, this.#engine);
@@ -113,7 +118,15 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const name = specName(spec);
     const prefix = this.#prefixes.of(spec);
     const submission = { level, flags: FLAG_INBOX_ERRORS, spec, prefix, policy, waiter: handle, name };
-    handle.ticket = this.#submit(submission, task.signal);
+    // From here on: it may end before it is known that it waits.
+    friends.hold(task, handle);
+    try {
+      handle.ticket = this.#submit(submission, task.signal);
+    } catch (error) {
+      friends.release(task);
+      throw error;
+    }
+    friends.begin(task, handle, 'queue');
     return handle;
   }
 
@@ -122,10 +135,11 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
       return this.#engine.submit(submission, signal);
     } catch (error) {
       const { spec } = submission;
+      const task = spec[0] === 'w' ? spec[2] : spec;
       // Between threads there are more ways than bytes, for memory that they share.
-      const isForThread = error instanceof DataCloneError && this.#settings.kind === 'thread' && spec[0] === 'f';
-      if (!isForThread || !holdsShared(spec[4])) throw error;
-      return this.#handOver(submission, spec, [], signal);
+      const isForThread = error instanceof DataCloneError && this.#settings.kind === 'thread' && task[0] === 'f';
+      if (!isForThread || !holdsShared(task[4])) throw error;
+      return this.#handOver(submission, task, [], signal);
     }
   }
 
@@ -138,7 +152,9 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const { handovers } = this.#engine;
     const handover = handovers.give(args, transferList);
     try {
-      const spec: TaskSpec = ['h', name, module, exportName, handover];
+      const task: TaskSpec = ['h', name, module, exportName, handover];
+      const whole = submission.spec;
+      const spec: TaskSpec = whole[0] === 'w' ? ['w', '', task, whole[3], whole[4]] : task;
       return this.#engine.submit({ ...submission, spec, prefix: undefined, handover }, signal);
     } catch (error) {
       handovers.drop(handover);

@@ -12,6 +12,7 @@ import {
 import type { NativeDispatcher } from '../native.js';
 import { AbortSignals } from '../task/abort-signals.js';
 import type { ProgressListener } from '../task/manager.js';
+import type { Outcome } from '../task/outcome.js';
 import { backoffMs } from '../task/policy.js';
 import { tell } from '../task/progress.js';
 import { decodeForeign } from '../wire/foreign.js';
@@ -23,7 +24,7 @@ import { carriedName, failureOf, type LostTask, lossOf, type Runner } from './fa
 import type { Handovers } from './handovers.js';
 import type { Inbox } from './inbox.js';
 import { type DispatchRecord, NO_TICKET, RECORD } from './records.js';
-import type { Outcome, Submissions, Waiter } from './submissions.js';
+import type { Submissions, Waiter } from './submissions.js';
 
 /** What a settlement needs of its manager. */
 export interface SettlementParts {
@@ -91,9 +92,14 @@ export class Settlement {
   }
 
   /** A task says how far it has come. */
-  progress({ ticket, bytes, start, end, isRemote }: DispatchRecord): void {
+  progress({ ticket, worker, bytes, start, end, isRemote }: DispatchRecord): void {
     const listener = this.#listeners.get(ticket);
     const handle = this.#parts.submissions.handleOf(ticket);
+    // Without a value: it has begun, see `tellsStart`.
+    if (start === end) {
+      handle?.started(worker);
+      return;
+    }
     if (listener === undefined && handle?.isListened !== true) return;
     const value = isRemote ? foreignOrError(bytes, start, end) : decodePayload(bytes, start, end);
     if (listener !== undefined) tell([listener], value);

@@ -3,6 +3,7 @@
 import type { NativeDispatcher } from '../native.js';
 import { encodeSpec } from '../task/encode.js';
 import type { ProgressListener } from '../task/manager.js';
+import type { Outcome } from '../task/outcome.js';
 import type { TaskPolicy } from '../task/policy.js';
 import type { TaskSpec } from '../task/spec.js';
 import { checkFrameSize, TASK_FIELDS } from '../wire/frame.js';
@@ -18,17 +19,10 @@ export interface ScheduledWaiter {
   /** Somebody wants to know how far it has come. */
   readonly isListened: boolean;
   progress(value: unknown): void;
+  /** The task runs, for the first time or once more. */
+  started(worker: number): void;
   settle(outcome: Outcome): void;
 }
-
-/** How a task ended, for its waiter. An `error` may be anything: the reason of an AbortSignal is. */
-export type Outcome =
-  | { readonly value: unknown }
-  | {
-      readonly error: unknown;
-      /** It was dropped or stopped, and has not failed. */
-      readonly cancelled?: boolean;
-    };
 
 /** What the dispatcher is told of a task. */
 export interface TaskFields {

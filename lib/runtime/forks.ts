@@ -7,11 +7,11 @@ import { deadlineMissed, taskFailed, taskTimedOut } from '../task/failures.js';
 import type { ProgressListener, RunOptions } from '../task/manager.js';
 import type { TaskPolicy } from '../task/policy.js';
 import { tell } from '../task/progress.js';
+import type { RunContext, Wait } from '../task/run-context.js';
 import type { TaskSpec } from '../task/spec.js';
 import { FRAME, RESULT_STATUS, SCHEDULE_AWAITED } from '../wire/frame.js';
 import { toLoss } from '../wire/loss.js';
 import type { ForkResult, Link } from './link.js';
-import type { RunContext, Wait } from './run-context.js';
 
 /** As in native/dispatch/slab.h. */
 const FLAG_INBOX_ERRORS = 1;

@@ -9,9 +9,11 @@ import { ConnectionResetError, DataCloneError, InvalidArgumentError, ProtocolErr
 import { integer, ownOptions } from '../own-options.js';
 import type { TaskContext } from '../task/context.js';
 import { encodeSpec } from '../task/encode.js';
+import { friends } from '../task/graph-task.js';
 import { CloseRequest, type Manager, type RunOptions, type TaskHandle } from '../task/manager.js';
+import { assertSchedulable } from '../task/readiness.js';
 import { refuseResult, ScheduledElsewhere } from '../task/scheduled-elsewhere.js';
-import { revive, specName, type TaskSpec, toSpec } from '../task/spec.js';
+import { equip, revive, specName, type TaskSpec } from '../task/spec.js';
 import { choosePriority, type RunTarget } from '../task/target.js';
 import { Task } from '../task/task.js';
 import { checkForeign } from '../wire/foreign.js';
@@ -105,7 +107,8 @@ export class Proxy implements Manager, AsyncDisposable {
    * @throws DataCloneError (ERR_BOSUN_DATA_CLONE), with a token for all that is no plain value.
    */
   schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
-    const spec = toSpec(task);
+    assertSchedulable(task);
+    const spec = equip(task, false);
     const level = choosePriority(priority, task.priority, this.#levels);
     const payload = this.#portable(encodeSpec(spec), `task '${specName(spec)}'`);
     this.#scheduled += 1;
@@ -115,7 +118,10 @@ export class Proxy implements Manager, AsyncDisposable {
     });
     // Whoever calls next meets the same dead stream.
     accepted.catch(() => {});
-    return new ScheduledElsewhere(this.#scheduled, task);
+    const handle = new ScheduledElsewhere(this.#scheduled, task);
+    friends.hold(task, handle);
+    friends.begin(task, handle, 'queue');
+    return handle;
   }
 
   /** The dialogue has no results: schedule the task, and let it send a message. @throws BosunError ERR_BOSUN_NO_RESULT_HERE */

@@ -1,15 +1,15 @@
 // A worker of a manager, wherever it runs: set up, at work, at its end.
 
+import { createLogger, redirectConsole } from '../task/log.js';
 import { ModuleMap } from '../task/module-map.js';
+import type { RunContext } from '../task/run-context.js';
+import { createSession } from '../task/session.js';
 import { relocateModules } from '../task/target.js';
 import { FRAME } from '../wire/frame.js';
 import { decodePayload } from '../wire/payload.js';
 import type { WorkerConfiguration } from './configuration.js';
 import { Forks } from './forks.js';
 import type { Link } from './link.js';
-import { createLogger, redirectConsole } from './log.js';
-import type { RunContext } from './run-context.js';
-import { createSession } from './session.js';
 import { remoteCodec } from './task-codec.js';
 import { TaskLoop } from './task-loop.js';
 import { TaskManager } from './task-manager.js';

@@ -6,14 +6,14 @@ import { getHeapStatistics } from 'node:v8';
 import { describe } from '../describe.js';
 import { InvalidArgumentError, ResultCloneError, WorkerTerminatedError } from '../errors.js';
 import { runInContext } from '../task/context.js';
+import { createLogger } from '../task/log.js';
 import { NullManager } from '../task/null-manager.js';
+import { RunContext, STOP_REASON } from '../task/run-context.js';
+import { createSession } from '../task/session.js';
 import { iteratorOf } from '../task/stream-out.js';
 import { exportOf, functionOf, importModule, type TargetReference } from '../task/target.js';
 import { type Line, SAY } from '../wire/line.js';
-import { createLogger } from './log.js';
 import { type Defaults, overlay } from './overlay.js';
-import { RunContext, STOP_REASON } from './run-context.js';
-import { createSession } from './session.js';
 
 /** An exported function, or the text of one (`allowInline`). */
 export type TravellingTarget = TargetReference | { readonly source: string };

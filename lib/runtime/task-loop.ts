@@ -4,13 +4,14 @@ import { describe } from '../describe.js';
 import { FrameTooLargeError, ResultCloneError, WouldDeadlockError } from '../errors.js';
 import { MAX_LANES, WORKER_HEAD, WORKER_LARGE, WORKER_NOTHING } from '../native.js';
 import { callInContext, runInContext } from '../task/context.js';
-import { makeTask, revive, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
+import { RunContext, type RunEnvironment } from '../task/run-context.js';
+import { revive, runTask, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
 import { iteratorOf } from '../task/stream-out.js';
-import { checkFrameSize, DONE_FIELDS, TASK_FIELDS, TASK_FOREIGN } from '../wire/frame.js';
+import { makeTask } from '../task/task.js';
+import { checkFrameSize, DONE_FIELDS, FRAME, TASK_FIELDS, TASK_FOREIGN } from '../wire/frame.js';
 import { type ByteRange, decodePart, decodePayload, isLongBuffer, rangeOf } from '../wire/payload.js';
 import { type Experience, KnownTargets } from './known-targets.js';
 import { DONE_STATUS, type Link } from './link.js';
-import { RunContext, type RunEnvironment } from './run-context.js';
 
 /** Of an error that is too long to be sent; maxFrameBytes is at least 1024. */
 const MAX_CUT_CHARS = 100;
@@ -171,7 +172,9 @@ export class TaskLoop {
         const details = decodePart(link.input, head[WORKER_HEAD.PREFIX_BYTES] as number, length);
         this.#prepare(known.experience);
         outcome = known.isClass
-          ? runInContext(context, () => makeTask(known.exported, known.name, details as object).run(context))
+          ? runInContext(context, () => {
+              return runTask(makeTask(known.exported, { name: known.name }, details as object), context);
+            })
           : callInContext(context, known.exported, details as unknown[]);
       }
       if (!isThenable(outcome)) {
@@ -212,6 +215,9 @@ export class TaskLoop {
       ? link.codec.foreignTask(bytes, start, end)
       : (decodePayload(bytes, start, end, isLarge) as TaskSpec);
     this.#name = specName(spec);
+    const tellsStart = spec[0] === 'w' && spec[3];
+    // Without a value: it has begun.
+    if (tellsStart) link.sendNumber(FRAME.PROGRESS, context.sequence);
     const body = revive(spec);
     if (body instanceof Promise) {
       this.#prepare(undefined);
@@ -226,6 +232,7 @@ export class TaskLoop {
       this.#targets.remember(bytes.subarray(start, end), spec, exported);
     }
     this.#prepare(exported && this.#targets.experienceOf(exported));
+    if (tellsStart && this.#experience?.isShort !== true) link.flush();
     return runInContext(context, () => body.run(context));
   }
 

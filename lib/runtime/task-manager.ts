@@ -3,16 +3,19 @@
 import { InvalidArgumentError, NotPortableError } from '../errors.js';
 import { checkSignal, ownOptions } from '../own-options.js';
 import { cancellationOf } from '../task/failures.js';
+import { friends } from '../task/graph-task.js';
 import type { Manager, ProgressListener, RunOptions, TaskHandle } from '../task/manager.js';
 import { checkPolicy, type LimitOptions, type TaskPolicy } from '../task/policy.js';
 import { checkListener } from '../task/progress.js';
+import { assertSchedulable } from '../task/readiness.js';
+import type { RunContext } from '../task/run-context.js';
 import { RunTargets } from '../task/run-targets.js';
-import { specName, toSpec } from '../task/spec.js';
+import { equip, specName } from '../task/spec.js';
 import { choosePriority, type RunTarget } from '../task/target.js';
 import type { Task } from '../task/task.js';
+import type { Run } from '../task/task-life.js';
 import type { WorkerConfiguration } from './configuration.js';
 import type { Forks } from './forks.js';
-import type { RunContext } from './run-context.js';
 
 const STAYS = 'stays in the process that made it: a task that another task schedules can have none';
 
@@ -34,12 +37,16 @@ export class TaskManager implements Manager {
   }
 
   schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
-    const spec = toSpec(task);
+    assertSchedulable(task);
+    const spec = equip(task, false);
     if (task.signal !== undefined) throw new NotPortableError(`the signal of task '${task.name}' ${STAYS}`);
     const level = choosePriority(priority, task.priority, this.#configuration.levels);
     const policy = this.#policyOf(task.limits, task.name);
     const number = this.#forks.schedule(this.#context, { spec, name: specName(spec), level, policy });
-    return new ChildTask<R>(this.#forks, this.#context, number, task);
+    const child = new ChildTask<R>(this.#forks, this.#context, number, task);
+    friends.hold(task, child);
+    friends.begin(task, child, 'queue');
+    return child;
   }
 
   run<R>(target: RunTarget, args: readonly unknown[] = [], options: RunOptions = {}): Promise<R> {
@@ -70,7 +77,7 @@ export class TaskManager implements Manager {
 }
 
 /** Its result is the manager's until somebody asks for it. */
-class ChildTask<R> implements TaskHandle<R> {
+class ChildTask<R> implements TaskHandle<R>, Run {
   readonly id: number;
   readonly task: Task<R>;
   readonly #forks: Forks;
@@ -91,7 +98,10 @@ class ChildTask<R> implements TaskHandle<R> {
     if (this.#result === undefined) {
       this.#result = this.#forks.result(this.#context, this.#number, this.task.name, this.#reason) as Promise<R>;
       // Who asks for a result need not have looked at it yet.
-      this.#result.catch(() => {});
+      this.#result.then(
+        (value) => friends.ended(this.task, this, { value }),
+        (error: unknown) => friends.ended(this.task, this, { error }),
+      );
     }
     return this.#result;
   }
@@ -108,8 +118,16 @@ class ChildTask<R> implements TaskHandle<R> {
     return this;
   }
 
+  wanted(): void {
+    void this.result;
+  }
+
   cancel(reason?: unknown): void {
-    this.#reason ??= cancellationOf(reason);
+    this.drop(cancellationOf(reason));
+  }
+
+  drop(error: Error): void {
+    this.#reason ??= error;
     this.#forks.cancel(this.#number, this.#reason);
   }
 }

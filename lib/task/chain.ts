@@ -2,7 +2,9 @@
 
 import { InvalidArgumentError } from '../errors.js';
 import type { TaskContext } from './context.js';
-import { Task, type TaskOptions } from './task.js';
+import { friends } from './graph-task.js';
+import { Task } from './task.js';
+import type { TaskOptions } from './task-options.js';
 
 /**
  * One unit of work: its tasks run one after the other, on one worker, with one session. The first error stops the rest.
@@ -22,6 +24,12 @@ export class Chain extends Task<unknown[]> {
 
   get tasks(): readonly Task[] {
     return this.#tasks;
+  }
+
+  override clone(): Chain {
+    const copy = new Chain(this.tasks, friends.optionsOf(this));
+    for (const task of friends.requiredOf(this)) copy.require(task);
+    return copy;
   }
 
   override run(ctx: TaskContext): Promise<unknown[]> {

@@ -3,6 +3,7 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 import type { Dispatcher, fetch as undiciFetch } from 'undici';
 import type { Manager } from './manager.js';
+import type { Task } from './task.js';
 
 /** Numbers the workers of a manager from 1, in the order in which they were started; 0 is the manager's own thread. */
 export type WorkerId = number;
@@ -47,6 +48,14 @@ export interface TaskContext {
   progress(value: unknown): void;
   /** What is sent to the task (`handle.send`), in order, until it is told to stop. One reader. */
   messages(): AsyncIterableIterator<unknown>;
+  /**
+   * What a task returned that this one requires: by its name, or by the task itself. In a worker, where other objects
+   * stand for the same tasks, a task stands for its name.
+   *
+   * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for what it does not require, and for a name that two have.
+   * @throws FSMError (ERR_BOSUN_FSM) for one that is not DONE.
+   */
+  resultOf<T>(prerequisite: Task<T> | string): T;
   readonly taskId: number;
   /** 1 for the first. */
   readonly attempt: number;

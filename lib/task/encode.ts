@@ -1,6 +1,7 @@
 // Tasks as payloads.
 
 import { encodePayload } from '../wire/payload.js';
+import type { Prerequisite } from './prerequisites.js';
 import type { TaskSpec } from './spec.js';
 
 /**
@@ -20,5 +21,11 @@ export function encodeSpec(spec: TaskSpec): Uint8Array {
 
 function explain(spec: TaskSpec): void {
   if (spec[0] === 's') spec[2].forEach(explain);
+  else if (spec[0] === 'w') explainEquipped(spec[2], spec[4]);
   else encodePayload(spec[4], spec[0] === 'f' ? 'args' : spec[1]);
+}
+
+function explainEquipped(task: TaskSpec, prerequisites: readonly Prerequisite[]): void {
+  explain(task);
+  for (const [name, , value] of prerequisites) encodePayload(value, `the result of '${name}'`);
 }

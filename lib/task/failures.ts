@@ -50,6 +50,7 @@ export function deadlineMissed(id: number, name: string | undefined): DeadlineEr
 /** It was cancelled through its handle. */
 export function cancellationOf(reason: unknown): CancellationError {
   if (reason === undefined) return new CancellationError();
+  if (reason instanceof CancellationError) return reason;
   return new CancellationError(`the task was cancelled: ${describe(reason)}`, { cause: reason });
 }
 

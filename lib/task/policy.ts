@@ -3,6 +3,7 @@
 import { describe } from '../describe.js';
 import { InvalidArgumentError } from '../errors.js';
 import { integer, MAX_DELAY_MS, ownOptions } from '../own-options.js';
+import { warnThrown } from './warn.js';
 
 /** What an attempt may fail of: its worker died, it threw, or it ran for longer than its `timeout`. */
 export type RetryCause = 'lost' | 'error' | 'timeout';
@@ -120,7 +121,7 @@ export function backoffMs(own: ((attempt: number) => number) | undefined, attemp
     if (delay >= 0) return Math.min(delay, MAX_DELAY_MS);
     process.emitWarning(`a backoff returned ${describe(delay)}, which is no time to wait`, { code: 'BOSUN_W003' });
   } catch (error) {
-    process.emitWarning(`a backoff threw ${describe(error)}`, { code: 'BOSUN_W003' });
+    warnThrown('a backoff', error);
   }
   return defaultBackoff(attempt);
 }

@@ -1,8 +1,8 @@
 // Those who listen to how far a task has come.
 
-import { describe } from '../describe.js';
 import { InvalidArgumentError } from '../errors.js';
 import type { ProgressListener } from './manager.js';
+import { warnThrown } from './warn.js';
 
 /** What a listener throws is a process warning, and stops nothing. */
 export function tell(listeners: Iterable<ProgressListener> | undefined, value: unknown): void {
@@ -10,7 +10,7 @@ export function tell(listeners: Iterable<ProgressListener> | undefined, value: u
     try {
       listener(value);
     } catch (error) {
-      process.emitWarning(`a listener of progress threw ${describe(error)}`, { code: 'BOSUN_W003' });
+      warnThrown('a listener of progress', error);
     }
   }
 }

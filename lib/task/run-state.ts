@@ -3,7 +3,7 @@
 import { CancellationError } from '../errors.js';
 import { checkKnown, ownOptions } from '../own-options.js';
 import { FSM } from './fsm.js';
-import type { Transition, Transitions } from './transitions.js';
+import type { TransitionExtra, Transitions } from './transitions.js';
 
 /** `STOPPING` from the request to stop until the end. */
 export type RunPhase = 'IDLE' | 'RUNNING' | 'PAUSED' | 'STOPPING' | 'STOPPED';
@@ -112,7 +112,7 @@ export class RunState extends FSM<RunPhase, RunEvent> {
     this.signal.throwIfAborted();
   }
 
-  protected override moved({ event, extra }: Transition<RunPhase, RunEvent>): void {
+  protected override moved(event: RunEvent, extra: TransitionExtra): void {
     // Nobody is called from here but listeners of the signal, and they come last: they may fire.
     if (event === 'start' && this.cancelled) this.#controller = new AbortController();
     if (event === 'resume') for (const { resolve } of this.#waiting.splice(0)) resolve();

@@ -3,11 +3,13 @@
 import { BosunError } from '../errors.js';
 import type { TaskHandle } from './manager.js';
 import type { Task } from './task.js';
+import type { Run } from './task-life.js';
 
 /** What a Proxy gives: the owner of the manager has the result, through the inbox. */
-export class ScheduledElsewhere<R> implements TaskHandle<R> {
+export class ScheduledElsewhere<R> implements TaskHandle<R>, Run {
   readonly id: number;
   readonly task: Task<R>;
+  readonly drop = undefined;
 
   constructor(id: number, task: Task<R>) {
     this.id = id;

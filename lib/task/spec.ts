@@ -4,9 +4,12 @@ import { NotPortableError } from '../errors.js';
 import { Chain, runInOrder } from './chain.js';
 import type { TaskContext } from './context.js';
 import { takeArguments } from './handover.js';
+import { type Prerequisite, prerequisitesOf } from './prerequisites.js';
+import { RunContext } from './run-context.js';
 import { streamOut } from './stream-out.js';
 import { exportOf, functionOf, importModule, moduleUrl } from './target.js';
-import { Task, type TaskOptions } from './task.js';
+import { makeTask, Task } from './task.js';
+import type { TaskOptions } from './task-options.js';
 
 /** An exported function and its arguments; `kwargs` are the last of them. Here and below, `''` for its export's name. */
 export type FunctionSpec = readonly [
@@ -29,13 +32,23 @@ type ClassSpec = readonly [
 type HandedSpec = readonly [kind: 'h', name: string, module: string, exportName: string, handover: number];
 /** A function that returns a generator, whose values are told as progress. */
 type StreamSpec = readonly [kind: 'g', name: string, module: string, exportName: string, args: readonly unknown[]];
+/** A task with what it is to know besides; `name` is that of the task, always. */
+type EquippedSpec = readonly [
+  kind: 'w',
+  name: '',
+  task: TaskSpec,
+  /** Its worker says when it begins. */
+  tellsStart: boolean,
+  prerequisites: readonly Prerequisite[],
+];
 type ChainSpec = readonly [kind: 's', name: string, tasks: readonly TaskSpec[]];
 
 /** What a payload of a task decodes to. */
-export type TaskSpec = FunctionSpec | ClassSpec | HandedSpec | StreamSpec | ChainSpec;
+export type TaskSpec = FunctionSpec | ClassSpec | HandedSpec | StreamSpec | ChainSpec | EquippedSpec;
 
 /** The name of a task, for people. */
 export function specName(spec: TaskSpec): string {
+  if (spec[0] === 'w') return specName(spec[2]);
   return spec[0] !== 's' && spec[1] === '' ? spec[3] : spec[1];
 }
 
@@ -49,6 +62,7 @@ function isSpec(value: unknown): value is TaskSpec {
   if (!Array.isArray(value) || typeof value[1] !== 'string') return false;
   const [kind, , module, exportName, details] = value as unknown[];
   if (kind === 's') return Array.isArray(module) && module.every(isSpec);
+  if (kind === 'w') return isSpec(module) && Array.isArray(details) && details.every(Array.isArray);
   if (typeof module !== 'string' || typeof exportName !== 'string') return false;
   if (kind === 'f' || kind === 'g') return Array.isArray(details);
   return kind === 'c' && typeof details === 'object' && details !== null;
@@ -63,14 +77,6 @@ export interface TaskBody {
 
 /** @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when a worker could not rebuild the task. */
 export function toSpec(task: Task): TaskSpec {
-  if (!(task instanceof Task)) {
-    const foreign = typeof (task as Partial<Task> | undefined)?.run === 'function';
-    throw new NotPortableError(
-      foreign
-        ? 'this Task comes from another copy of bosun: install it once, and import that one everywhere'
-        : 'only a Task can be scheduled: see Task.from for a function',
-    );
-  }
   const { name, target } = task;
   if (task instanceof Chain) {
     if (task.run === Chain.prototype.run) return ['s', name, task.tasks.map(toSpec)];
@@ -100,6 +106,25 @@ export function toSpec(task: Task): TaskSpec {
   return [...spec, { args, ...(kwargs !== undefined && { kwargs }) }] as unknown as ClassSpec;
 }
 
+/**
+ * What a manager is given: with the results of the tasks that it requires, if it requires any.
+ *
+ * @param tellsStart whether somebody would like to know when it begins.
+ * @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when a worker could not rebuild the task.
+ */
+export function equip(task: Task, tellsStart: boolean): TaskSpec {
+  const spec = toSpec(task);
+  const prerequisites = prerequisitesOf(task);
+  if (!tellsStart && prerequisites === undefined) return spec;
+  return ['w', '', spec, tellsStart, prerequisites ?? []];
+}
+
+/** Whether a worker could rebuild it, as far as can be seen from here. */
+export function isPortable(task: Task): boolean {
+  if (task instanceof Chain) return task.tasks.every(isPortable);
+  return task.target !== undefined || (!task.isLocal && (task.constructor as typeof Task).module !== undefined);
+}
+
 /** Tasks of one function or class without names of their own all begin alike, see Prefixes. */
 function ownName(name: string, exportName: string): string {
   return name === exportName ? '' : name;
@@ -108,6 +133,7 @@ function ownName(name: string, exportName: string): string {
 /** The same task with other names for its modules. */
 export function renameModules(spec: TaskSpec, rename: (module: string) => string): TaskSpec {
   if (spec[0] === 's') return ['s', spec[1], spec[2].map((task) => renameModules(task, rename))];
+  if (spec[0] === 'w') return ['w', '', renameModules(spec[2], rename), spec[3], spec[4]];
   const [kind, name, module, ...others] = spec;
   return [kind, name, rename(module), ...others] as unknown as TaskSpec;
 }
@@ -115,6 +141,7 @@ export function renameModules(spec: TaskSpec, rename: (module: string) => string
 /** What runs a spec here. A promise only for a module that has yet to be imported. */
 export function revive(spec: TaskSpec): TaskBody | Promise<TaskBody> {
   if (spec[0] === 's') return reviveChain(spec);
+  if (spec[0] === 'w') return reviveEquipped(spec);
   const namespace = importModule(spec[2]);
   if (namespace instanceof Promise) return namespace.then((loaded) => bind(spec, loaded));
   return bind(spec, namespace);
@@ -132,18 +159,26 @@ function bind(
   if (!(exported.prototype instanceof Task)) {
     throw new NotPortableError(`${spec[3]} of ${spec[2]} is no subclass of this bosun's Task`);
   }
-  const task = makeTask(exported, specName(spec), spec[4], spec[5]);
-  return { run: (ctx) => task.run(ctx), exported };
+  const task = makeTask(exported, { ...spec[5], name: specName(spec) }, spec[4]);
+  return { run: (ctx) => runTask(task, ctx), exported };
 }
 
-/** An instance of an exported class, from what travelled. */
-export function makeTask(exported: object, name: string, fields: object, options?: TaskOptions): Task {
-  // Task's own constructor only: the subclass's arguments are unknown, its fields are what travelled.
-  const task = Reflect.construct(Task, [{ ...options, name }], exported as new () => Task) as Task;
-  for (const [key, value] of Object.entries(fields)) {
-    Object.defineProperty(task, key, { value, writable: true, enumerable: true, configurable: true });
-  }
-  return task;
+/** Inside, it is `Task.current()`. */
+export function runTask(task: Task, ctx: TaskContext): unknown {
+  if (ctx instanceof RunContext) ctx.task = task;
+  return task.run(ctx);
+}
+
+function reviveEquipped([, , task, , prerequisites]: EquippedSpec): TaskBody | Promise<TaskBody> {
+  const equipped = ({ run, exported }: TaskBody): TaskBody => ({
+    run(ctx) {
+      if (ctx instanceof RunContext) ctx.received = prerequisites;
+      return run(ctx);
+    },
+    exported,
+  });
+  const body = revive(task);
+  return body instanceof Promise ? body.then(equipped) : equipped(body);
 }
 
 async function reviveChain(spec: ChainSpec): Promise<TaskBody> {

@@ -1,34 +1,43 @@
 // The unit of work.
 
 import { basename } from 'node:path';
+import { type InspectOptions, inspect } from 'node:util';
 import { InvalidArgumentError, NotPortableError } from '../errors.js';
-import { checkSignal, ownOptions } from '../own-options.js';
-import type { TaskContext } from './context.js';
-import { checkPolicy, type LimitOptions, NO_POLICY, type RetryPolicy } from './policy.js';
-import { checkPriority, exportOf, functionOf, importModule, moduleUrl, type TargetReference } from './target.js';
+import { type TaskKind, taskKind } from './base-task.js';
+import { currentContext, type TaskContext } from './context.js';
+import { friends, GraphTask } from './graph-task.js';
+import { type Here, HereRun, hereAlone } from './here.js';
+import type { MakeOptions } from './make-options.js';
+import type { LimitOptions } from './policy.js';
+import { assertUnblocked } from './readiness.js';
+import { RunContext } from './run-context.js';
+import { exportOf, functionOf, importModule, moduleUrl, type TargetReference } from './target.js';
+import { checkTaskJson, restoreFrom, type TaskJson, toJson } from './task-json.js';
+import { checkTaskOptions, type TaskOptions } from './task-options.js';
 
 /** A task's own function: `args`, then `kwargs` as one object when there are any, then the context. */
 // biome-ignore lint/suspicious/noExplicitAny: any argument list is a legal one, and only `any` accepts them all
 export type TaskFunction<R> = (...args: any[]) => R | Promise<R>;
 
-/** Options of a task. */
-export interface TaskOptions {
-  /** For people: in errors, events and logs. The function's or the class's name unless given. */
-  readonly name?: string;
-  readonly args?: readonly unknown[];
-  /** Passed behind `args` as one object. */
-  readonly kwargs?: Readonly<Record<string, unknown>>;
-  /** 0 is the most urgent. An argument of `schedule` beats it. */
-  readonly priority?: number;
-  /** Milliseconds that one run may take; the manager's unless given. */
-  readonly timeout?: number;
-  /** Milliseconds by which it must have begun; the manager's unless given. */
-  readonly deadline?: number;
-  /** When it is run again; the manager's unless given. */
-  readonly retry?: RetryPolicy;
-  /** Cancels it. It stays in this process: a task with one cannot be scheduled by another task. */
-  readonly signal?: AbortSignal;
+const PENDING = taskKind({ state: 'PENDING' });
+
+function kindOf({ state = 'PENDING', history = false }: TaskOptions): TaskKind {
+  return state === 'PENDING' && !history ? PENDING : taskKind({ state, history });
 }
+
+type Make = (task: Task, options?: MakeOptions) => AsyncIterable<Task>;
+
+let make: Make;
+
+/** What `make()` of tasks does, which stands on tasks itself. */
+export function makeBy(own: Make): void {
+  make = own;
+}
+
+let fromJson: (Class: typeof Task, json: TaskJson) => Task;
+
+/** Runs a PENDING or QUEUED task in this thread, now. @throws FSMError */
+export let launch: (task: Task, environment: Here) => void;
 
 /**
  * Something to be run. Extend it and override `run(ctx)`, or construct it around a function, or name an exported
@@ -44,17 +53,19 @@ export interface TaskOptions {
  * }
  *
  * Its own enumerable fields travel with it; the constructor is not called again.
+ *
+ * Its state stays here: PENDING until somebody runs it, which is a manager (`schedule`), this thread (`dispatch`) or a make,
+ * with all that it requires (`make`); then QUEUED, RUNNING, and DONE, FAILED or CANCELLED.
  */
-export class Task<R = unknown> {
+export class Task<R = unknown> extends GraphTask<R> {
   /** Where a worker finds the class: `static module = import.meta.url`. Without it the task stays in this process. */
   static readonly module?: string;
   /** The export to look for; the class's name unless given. */
   static readonly exportName?: string;
 
-  readonly #name: string | undefined;
-  readonly #fn: TaskFunction<R> | undefined;
-  readonly #options: TaskOptions;
-  #target: TargetReference | undefined;
+  #name: string | undefined;
+  /** A function that is here, or the name of one. */
+  #body: TaskFunction<R> | TargetReference | undefined;
 
   constructor(name: string, fn: TaskFunction<R>, options?: TaskOptions);
   constructor(fn: TaskFunction<R>, options?: TaskOptions);
@@ -64,17 +75,18 @@ export class Task<R = unknown> {
     second?: TaskFunction<R> | TaskOptions,
     third?: TaskOptions,
   ) {
-    const [name, fn, options] = typeof first === 'string' ? [first, second, third] : [undefined, first, second];
-    if (typeof fn === 'function') {
-      this.#fn = fn;
-      this.#options = checkOptions(options as TaskOptions | undefined);
-    } else {
-      if (name !== undefined) throw new InvalidArgumentError(`task '${name}' needs a function as its second argument`);
-      if (options !== undefined)
-        throw new InvalidArgumentError('a task takes a name, a function and options, in order');
-      this.#options = checkOptions(fn);
+    const [name, middle, last] = typeof first === 'string' ? [first, second, third] : [undefined, first, second];
+    const fn = typeof middle === 'function' ? middle : undefined;
+    if (fn === undefined && name !== undefined) {
+      throw new InvalidArgumentError(`task '${name}' needs a function as its second argument`);
     }
-    this.#name = name ?? this.#options.name;
+    if (fn === undefined && last !== undefined) {
+      throw new InvalidArgumentError('a task takes a name, a function and options, in order');
+    }
+    const options = checkTaskOptions((fn === undefined ? middle : last) as TaskOptions | undefined);
+    super(kindOf(options), options);
+    this.#body = fn;
+    this.#name = name ?? options.name;
   }
 
   /**
@@ -92,47 +104,63 @@ export class Task<R = unknown> {
     const reference = { module: moduleUrl(module), exportName: exportOf(exportName) };
     if (!Array.isArray(args)) throw new InvalidArgumentError('args is an array of arguments');
     const task = new Task<R>({ ...options, args: args as unknown[] });
-    task.#target = reference;
+    task.#body = reference;
     return task;
   }
 
-  /** For people. */
+  /**
+   * The task that `toJSON` gave: also how it stood and ended, but what had begun is PENDING. What it required it does not
+   * know.
+   *
+   * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for anything else, and for a subclass that is not this one.
+   */
+  static fromJSON(json: TaskJson): Task {
+    // biome-ignore lint/complexity/noThisInStatic: the subclass that it is called on
+    return fromJson(this, json);
+  }
+
+  /** The task whose body is running here; undefined outside of one, and where a function is called by itself. */
+  static current(): Task | undefined {
+    const context = currentContext();
+    return context instanceof RunContext ? context.task : undefined;
+  }
+
   get name(): string {
     if (this.#name !== undefined) return this.#name;
-    const target = this.#target;
-    if (target === undefined) return this.#fn?.name || this.constructor.name;
-    return target.exportName === 'default' ? basename(target.module) : target.exportName;
+    const body = this.#body;
+    if (typeof body !== 'object') return body?.name || this.constructor.name;
+    return body.exportName === 'default' ? basename(body.module) : body.exportName;
   }
 
   get priority(): number | undefined {
-    return this.#options.priority;
+    return friends.optionsOf(this).priority;
   }
 
   /** `timeout`, `deadline` and `retry`. */
   get limits(): LimitOptions {
-    return this.#options;
+    return friends.optionsOf(this);
   }
 
   get signal(): AbortSignal | undefined {
-    return this.#options.signal;
+    return friends.optionsOf(this).signal;
   }
 
   get args(): readonly unknown[] {
-    return this.#options.args ?? [];
+    return friends.optionsOf(this).args ?? [];
   }
 
   get kwargs(): Readonly<Record<string, unknown>> | undefined {
-    return this.#options.kwargs;
+    return friends.optionsOf(this).kwargs;
   }
 
   /** The exported function that `Task.from` named. */
   get target(): TargetReference | undefined {
-    return this.#target;
+    return typeof this.#body === 'object' ? this.#body : undefined;
   }
 
   /** True when it was constructed around a function, which cannot travel. */
   get isLocal(): boolean {
-    return this.#fn !== undefined;
+    return typeof this.#body === 'function';
   }
 
   /**
@@ -141,13 +169,130 @@ export class Task<R = unknown> {
    * @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when there is no body: neither an override nor a function.
    */
   run(ctx: TaskContext): R | Promise<R> {
-    if (this.#target !== undefined) return this.#callTarget(this.#target);
-    if (this.#fn === undefined) {
+    const body = this.#body;
+    if (typeof body === 'object') return this.#callTarget(body);
+    if (body === undefined) {
       throw new NotPortableError(
         `${this.constructor.name} has no body: override run(ctx) or construct it with a function`,
       );
     }
-    return this.#fn(...this.#arguments(), ctx);
+    return body(...this.#arguments(), ctx);
+  }
+
+  /**
+   * Runs the body in this thread, now, whatever blocks the task.
+   *
+   * @returns `result`. Rejects with an FSMError (ERR_BOSUN_FSM) as well when the task is neither PENDING nor QUEUED, or a
+   * manager has it.
+   */
+  execute(): Promise<R> {
+    return this.#execute((ctx) => this.run(ctx));
+  }
+
+  /**
+   * Runs it in this thread, now, and resolves when it has ended, however. It never throws.
+   *
+   * @returns rejects with a BlockedError (ERR_BOSUN_BLOCKED), and with an FSMError (ERR_BOSUN_FSM) as `execute`.
+   */
+  async dispatch(): Promise<void> {
+    assertUnblocked(this);
+    this.#launch((ctx) => this.run(ctx), hereAlone());
+    await this.join();
+  }
+
+  /**
+   * Runs it in this thread, now: its own body, or in place of that `fn(...args)`, inside of which `currentContext()` is the
+   * context.
+   *
+   * @returns `result`. Rejects as `dispatch` does as well.
+   */
+  call<A extends unknown[]>(fn?: (...args: A) => R | Promise<R>, ...args: A): Promise<R> {
+    try {
+      checkFunction(fn);
+      assertUnblocked(this);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.#execute((ctx) => (fn === undefined ? this.run(ctx) : fn(...args)));
+  }
+
+  /** As `call`, but it begins when the code that is running now has let go of the thread. */
+  bg<A extends unknown[]>(fn?: (...args: A) => R | Promise<R>, ...args: A): Promise<R> {
+    try {
+      checkFunction(fn);
+      assertUnblocked(this);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    const result = new Promise((resolve) => setImmediate(resolve)).then(() => this.call(fn, ...args));
+    // As `result` is: nobody need look at it.
+    result.catch(() => {});
+    return result;
+  }
+
+  /**
+   * Makes it, with all that it requires: as the function `make`. Resolves to `isCompleted()`.
+   *
+   * @throws as `make`; all rejects.
+   */
+  async make(options?: MakeOptions): Promise<boolean> {
+    for await (const _ of make(this as Task, options));
+    return this.isCompleted();
+  }
+
+  /** The task, or a new one around the function, requires this one. Returns it. @throws as `require` of the other. */
+  andThen<T extends Task>(task: T): T;
+  andThen<Q>(name: string, fn: TaskFunction<Q>, options?: TaskOptions): Task<Q>;
+  andThen<Q>(fn: TaskFunction<Q>, options?: TaskOptions): Task<Q>;
+  andThen(...given: unknown[]): unknown {
+    const [first] = given;
+    if (first instanceof Task && given.length > 1) {
+      throw new InvalidArgumentError('andThen takes a task alone: its options are its own');
+    }
+    const task = first instanceof Task ? first : new Task(...(given as [TaskFunction<unknown>]));
+    task.require(this);
+    return task;
+  }
+
+  /**
+   * The same work once more: another task with the same body, options and own fields, which requires what this one does. It
+   * is PENDING, or in PREPARE if this one began there. A subclass's constructor is not called.
+   */
+  clone(): Task<R> {
+    const copy = makeTask(this.constructor, { ...friends.optionsOf(this), name: this.#name }, this) as Task<R>;
+    copy.#body = this.#body;
+    for (const task of friends.requiredOf(this)) copy.require(task);
+    return copy;
+  }
+
+  /** What it does, how it stands and how it ended, for `fromJSON`; its args, fields and result as far as JSON goes. */
+  toJSON(): TaskJson {
+    return toJson(this as Task);
+  }
+
+  override toString(): string {
+    return `${this.constructor.name}('${this.name}', ${this.state})`;
+  }
+
+  [inspect.custom](_depth: number, options: InspectOptions): string {
+    const fields = Object.keys(this).length === 0 ? '' : ` ${inspect({ ...this }, options)}`;
+    return `${this}${fields}`;
+  }
+
+  #execute(body: (ctx: TaskContext) => unknown): Promise<R> {
+    try {
+      this.#launch(body, hereAlone());
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return this.result;
+  }
+
+  /** @throws FSMError when it can be dispatched no more, or somebody else runs it. */
+  #launch(body: (ctx: TaskContext) => unknown, environment: Here): void {
+    const { signal } = friends.optionsOf(this);
+    if (signal?.aborted === true && this.isAllowed('dispatch')) this.cancel(signal.reason);
+    else new HereRun(this as Task, body, environment).start();
   }
 
   async #callTarget({ module, exportName }: TargetReference): Promise<R> {
@@ -158,18 +303,33 @@ export class Task<R = unknown> {
     const { kwargs } = this;
     return kwargs === undefined ? [...this.args] : [...this.args, kwargs];
   }
+
+  static {
+    fromJson = (Class, json) => {
+      const { name, module, exportName, fields, options } = checkTaskJson(json);
+      if (fields !== undefined && (Class.exportName ?? Class.name) !== exportName) {
+        throw new InvalidArgumentError(`task '${name}' is a ${exportName}: call ${exportName}.fromJSON`);
+      }
+      const isFunction = fields === undefined && module !== undefined && exportName !== undefined;
+      const task = makeTask(Class, { ...options, name }, fields ?? {});
+      if (isFunction) task.#body = { module: moduleUrl(module), exportName: exportOf(exportName) };
+      restoreFrom(task, json);
+      return task;
+    };
+    launch = (task, environment) => task.#launch((ctx) => task.run(ctx), environment);
+  }
 }
 
-function checkOptions(given: TaskOptions | undefined): TaskOptions {
-  const options = ownOptions(given, 'the options of a task');
-  const { name, args, kwargs, priority } = options;
-  if (name !== undefined && typeof name !== 'string') throw new InvalidArgumentError("a task's name is a string");
-  if (args !== undefined && !Array.isArray(args)) throw new InvalidArgumentError("a task's args are an array");
-  if (kwargs !== undefined && (typeof kwargs !== 'object' || kwargs === null || Array.isArray(kwargs))) {
-    throw new InvalidArgumentError("a task's kwargs are an object");
+function checkFunction(fn: unknown): void {
+  if (fn !== undefined && typeof fn !== 'function')
+    throw new InvalidArgumentError('it takes a function and its arguments');
+}
+
+/** An instance of a subclass with these fields, whatever its constructor would want: only Task's own is called. */
+export function makeTask(constructor: object, options: object, fields: object): Task {
+  const task = Reflect.construct(Task, [options], constructor as new () => Task) as Task;
+  for (const [key, value] of Object.entries(fields)) {
+    Object.defineProperty(task, key, { value, writable: true, enumerable: true, configurable: true });
   }
-  if (priority !== undefined) checkPriority(priority, 128);
-  checkPolicy(options, NO_POLICY);
-  checkSignal(options.signal);
-  return options;
+  return task;
 }

@@ -1,7 +1,7 @@
 // ctx.log, and the console of a worker that has a log file.
 
 import { formatWithOptions } from 'node:util';
-import type { Logger } from '../task/context.js';
+import type { Logger } from './context.js';
 
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 type Level = (typeof LEVELS)[number];

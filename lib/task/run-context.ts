@@ -2,8 +2,10 @@
 
 import { CancellationError, TimeoutError, WorkerTerminatedError } from '../errors.js';
 import { Mailbox } from '../mailbox.js';
-import type { Logger, Session, TaskContext } from '../task/context.js';
-import type { Manager } from '../task/manager.js';
+import type { Logger, Session, TaskContext } from './context.js';
+import type { Manager } from './manager.js';
+import { type Prerequisite, Results } from './prerequisites.js';
+import type { Task } from './task.js';
 
 /** Something that a task waits for. */
 export interface Wait {
@@ -47,10 +49,15 @@ function errorOf(reason: number): Error {
 export class RunContext implements TaskContext {
   readonly taskId: number;
   readonly attempt: number;
+  /** What runs, where that is a task and no call. */
+  task: Task | undefined;
+  /** What was sent with it of those that it requires. */
+  received: readonly Prerequisite[] | undefined;
   readonly #environment: RunEnvironment;
   readonly #sequence: number;
   readonly #lane: number;
   #manager: Manager | undefined;
+  #results: Results | undefined;
   #letters: Mailbox<unknown> | undefined;
   #waits: Set<Wait> | undefined;
   #isOver = false;
@@ -65,6 +72,11 @@ export class RunContext implements TaskContext {
     this.#lane = lane;
     this.taskId = taskId;
     this.attempt = attempt;
+  }
+
+  resultOf<T>(prerequisite: Task<T> | string): T {
+    this.#results ??= new Results(this.task, this.received);
+    return this.#results.of(prerequisite as Task | string) as T;
   }
 
   get manager(): Manager {

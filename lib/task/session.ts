@@ -2,9 +2,9 @@
 
 import { createRequire } from 'node:module';
 import type { Agent } from 'undici';
-import type { Session } from '../task/context.js';
-import type { TargetReference } from '../task/target.js';
-import { functionOf, importModule } from '../task/target.js';
+import type { Session } from './context.js';
+import type { TargetReference } from './target.js';
+import { functionOf, importModule } from './target.js';
 
 type Undici = typeof import('undici');
 
@@ -22,8 +22,8 @@ interface Disposable {
   [Symbol.dispose]?(): void;
 }
 
-/** Makes the session; undici, which costs tens of milliseconds to load, is loaded when it is first used. */
-export async function createSession(setup: TargetReference | undefined): Promise<OwnedSession> {
+/** The connections alone; undici, which costs tens of milliseconds to load, is loaded when it is first used. */
+export function openSession(): OwnedSession {
   let agent: Agent | undefined;
   const undici = (): Undici => require('undici') as Undici;
   const dispatcher = (): Agent => {
@@ -36,6 +36,12 @@ export async function createSession(setup: TargetReference | undefined): Promise
       return dispatcher();
     },
   };
+  return { session, close: async () => agent?.destroy() };
+}
+
+/** The same, and what set-up makes. */
+export async function createSession(setup: TargetReference | undefined): Promise<OwnedSession> {
+  const { session, close } = openSession();
   let made: unknown;
   if (setup !== undefined) {
     made = await functionOf(await importModule(setup.module), setup.module, setup.exportName)();
@@ -52,7 +58,7 @@ export async function createSession(setup: TargetReference | undefined): Promise
         if (resource?.[Symbol.asyncDispose] !== undefined) await resource[Symbol.asyncDispose]?.();
         else resource?.[Symbol.dispose]?.();
       } finally {
-        await agent?.destroy();
+        await close();
       }
     },
   };

@@ -1,0 +1,89 @@
+// What a graph of tasks looks like at one moment: plain data, for pictures, reports and the journal.
+
+import { describe } from '../describe.js';
+import { checkKnown, ownOptions } from '../own-options.js';
+import { friends } from './graph-task.js';
+import { checkTasks } from './make-options.js';
+import type { Task } from './task.js';
+import type { TaskState } from './task-states.js';
+
+/** One task of a graph. */
+export interface GraphNode {
+  /** Stable: `t1`, `t2`, ... in the order in which the tasks were met. */
+  readonly id: string;
+  readonly name: string;
+  readonly state: TaskState;
+  /** The ids of those that it requires, in the order in which they were required; also of those that are not drawn. */
+  readonly requires: readonly string[];
+  /** Same-key tasks run once. */
+  readonly key?: string;
+  /** Milliseconds since the epoch. */
+  readonly queuedAt?: number;
+  readonly startedAt?: number;
+  readonly endedAt?: number;
+  /** Where it ran: `worker 2`, or `here` for the creator's thread. */
+  readonly worker?: string;
+  /** Of a FAILED, CANCELLED or ABORT task. */
+  readonly error?: string;
+}
+
+export interface GraphSnapshot {
+  readonly nodes: readonly GraphNode[];
+}
+
+/** Options of a snapshot. */
+export interface SnapshotOptions {
+  /** Whether what requires the tasks is in it as well, directly or not; false unless given. */
+  readonly followBlocking?: boolean;
+}
+
+/**
+ * What the tasks look like now, in the order in which they are given; `followBlocking` puts those that require them behind.
+ * Times and workers are known of tasks that were part of a make or of a TaskQueue.
+ *
+ * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT)
+ */
+export function snapshotOf(tasks: Task | Iterable<Task>, options?: SnapshotOptions): GraphSnapshot {
+  const given = ownOptions(options, 'the options of a snapshot');
+  checkKnown(given, ['followBlocking'], 'a snapshot');
+  const drawn = new Set(checkTasks(tasks));
+  // What is added while a set is gone through is gone through as well.
+  if (given.followBlocking === true) {
+    for (const task of drawn) for (const other of friends.blockingOf(task)) drawn.add(other);
+  }
+  const ids = new Map<Task, string>();
+  const idOf = (task: Task): string => {
+    const id = ids.get(task) ?? `t${ids.size + 1}`;
+    ids.set(task, id);
+    return id;
+  };
+  for (const task of drawn) idOf(task);
+  return { nodes: Array.from(drawn, (task) => nodeOf(task, idOf)) };
+}
+
+/** How long the tasks took that are DONE, in milliseconds, by their keys or else names: for `criticalPath` of the next make. */
+export function durationsOf({ nodes }: GraphSnapshot): Map<string, number> {
+  const durations = new Map<string, number>();
+  for (const { key, name, state, startedAt, endedAt } of nodes) {
+    if (state !== 'DONE' || startedAt === undefined || endedAt === undefined) continue;
+    // Those that took the outcome of another one have taken no time.
+    durations.set(key ?? name, Math.max(endedAt - startedAt, durations.get(key ?? name) ?? 0));
+  }
+  return durations;
+}
+
+function nodeOf(task: Task, idOf: (task: Task) => string): GraphNode {
+  const { key } = friends.optionsOf(task);
+  const { worker, ...times } = friends.timesOf(task) ?? {};
+  const outcome = friends.outcomeOf(task);
+  return {
+    id: idOf(task),
+    name: task.name,
+    state: task.state,
+    requires: Array.from(friends.requiredOf(task), idOf),
+    ...(key !== undefined && { key }),
+    ...times,
+    ...(worker !== undefined && { worker: worker === 0 ? 'here' : `worker ${worker}` }),
+    ...(outcome !== undefined && 'error' in outcome && { error: describe(outcome.error) }),
+  };
+}
