@@ -1,5 +1,6 @@
 // The public face: re-exports only.
 
+export { type GramSource, Peer, type PeerEvents, type PeerOptions } from './crew/peer.js';
 export * from './errors.js';
 export { ClosePolicy, type CloseReport, type WorkerExit } from './manager/close.js';
 export type {
