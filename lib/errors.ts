@@ -25,6 +25,8 @@ export type ErrorCode =
   | 'ERR_BOSUN_POISONED_INPUT'
   | 'ERR_BOSUN_CANCELLED'
   | 'ERR_BOSUN_FSM'
+  | 'ERR_BOSUN_PICTURE'
+  | 'ERR_BOSUN_JOURNAL'
   | 'ERR_BOSUN_TASK'
   | 'ERR_BOSUN_BLOCKED'
   | 'ERR_BOSUN_CYCLE'
@@ -301,6 +303,36 @@ export class FSMError extends BosunError {
     this.state = options.state;
     this.event = options.event;
     this.allowed = options.allowed ?? [];
+  }
+}
+
+/** A graph could not be drawn; `cause` is what Graphviz said. */
+export class PictureError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_PICTURE', message, options);
+  }
+}
+
+/** What is known of a journal's failure. */
+export interface JournalErrorDetails {
+  readonly file?: string | undefined;
+  /** The byte of the file at which it is damaged. */
+  readonly offset?: number | undefined;
+}
+
+/**
+ * A journal cannot be used, or could not take something: it is damaged, in use, of another graph, closed, or cannot be written;
+ * `cause` is the system's error, if it was one.
+ */
+export class JournalError extends BosunError {
+  readonly file: string | undefined;
+  /** The byte of the file at which it is damaged; undefined when that is not what is wrong. */
+  readonly offset: number | undefined;
+
+  constructor(message: string, options: ErrorOptions & JournalErrorDetails = {}) {
+    super('ERR_BOSUN_JOURNAL', message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.file = options.file;
+    this.offset = options.offset;
   }
 }
 

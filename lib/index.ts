@@ -2,6 +2,9 @@
 
 export { type GramSource, Peer, type PeerEvents, type PeerOptions } from './crew/peer.js';
 export * from './errors.js';
+export { Journal, type JournalBeginOptions, type JournalEntry, type JournalOptions } from './graph/journal.js';
+export type { DroppedTail, SyncMode } from './graph/record-file.js';
+export { type GraphReportOptions, graphReport } from './graph/report.js';
 export { ClosePolicy, type CloseReport, type WorkerExit } from './manager/close.js';
 export type {
   ProcessManagerEvents,
@@ -37,8 +40,10 @@ export { Proxy, type ProxyOptions } from './runtime/proxy.js';
 export { BaseTask, type BaseTaskOptions } from './task/base-task.js';
 export { Chain } from './task/chain.js';
 export { currentContext, type Logger, type Session, type TaskContext, type WorkerId } from './task/context.js';
+export type { DotOptions } from './task/dot.js';
 export { FSM } from './task/fsm.js';
 export type { MachineDotOptions } from './task/fsm-dot.js';
+export { type GraphDotOptions, graphAsDot } from './task/graph-dot.js';
 export {
   durationsOf,
   type GraphNode,
@@ -46,6 +51,7 @@ export {
   type SnapshotOptions,
   snapshotOf,
 } from './task/graph-snapshot.js';
+export { type GraphSvgOptions, graphAsSvg } from './task/graph-svg.js';
 export type { FSMOptions } from './task/machine-kind.js';
 export { make, makeLater, makeNow } from './task/make.js';
 export type { DispatchQueue, Durations, MakeOptions } from './task/make-options.js';
@@ -57,6 +63,8 @@ export type { RunTarget, TargetReference } from './task/target.js';
 export { Task, type TaskFunction } from './task/task.js';
 export type { TaskJson } from './task/task-json.js';
 export type { TaskOptions } from './task/task-options.js';
+export { TaskQueue, type TaskQueueOptions } from './task/task-queue.js';
+export type { QueueRunOptions } from './task/task-queue-run.js';
 export type { TaskEvent, TaskState } from './task/task-states.js';
 export type { Transition, TransitionExtra, Transitions } from './task/transitions.js';
 export { encodeFrame, FRAME, type Frame, FrameDecoder } from './wire/frame.js';

@@ -1,7 +1,7 @@
 // How the state of a task follows the manager that runs it.
 
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { after, before, describe, type TestContext, test } from 'node:test';
 import {
   BlockedError,
   CancellationError,
@@ -34,12 +34,20 @@ const comesTo = (task: Task, state: 'RUNNING' | 'DONE' | 'FAILED' | 'CANCELLED')
 for (const [kind, make] of [
   ['a LocalManager', () => new LocalManager()],
   ['a ProcessManager', makeManager],
-  ['a manager of threads', (t: Parameters<typeof makeManager>[0]) => makeManager(t, { kind: 'thread' })],
-  ['a remote worker', (t: Parameters<typeof makeManager>[0]) => makeRemoteManager(t, FOLDER)],
+  ['a manager of threads', (t: TestContext) => makeManager(t, { kind: 'thread' })],
+  ['a remote worker', (t: TestContext) => makeRemoteManager(t, FOLDER)],
 ] as const) {
   describe(`a task of ${kind}`, () => {
-    test('is QUEUED, RUNNING and DONE', async (t) => {
-      const manager = await make(t);
+    const ends: (() => unknown)[] = [];
+    let manager: ProcessManager | LocalManager;
+    before(async () => {
+      manager = await make({ after: (end: () => unknown) => ends.push(end) } as unknown as TestContext);
+    });
+    after(async () => {
+      for (const end of ends.toReversed()) await end();
+    });
+
+    test('is QUEUED, RUNNING and DONE', async () => {
       const task = call('add', [1, 2]);
       const handle = manager.schedule(task);
       assert.equal(task.state, 'QUEUED');
@@ -48,8 +56,7 @@ for (const [kind, make] of [
       assert.equal(events(task), 'queue dispatch done');
     });
 
-    test('is FAILED with the error of its handle, and is retried', async (t) => {
-      const manager = await make(t);
+    test('is FAILED with the error of its handle, and is retried', async () => {
       const task = call('fail', ['broken']);
       const first = manager.schedule(task);
       await assert.rejects(task.result, (error: WorkerException) => {
@@ -63,8 +70,7 @@ for (const [kind, make] of [
       assert.notEqual(await first.result.catch((error) => error), await second.result.catch((error) => error));
     });
 
-    test('has the results of what it requires, whatever it is', async (t) => {
-      const manager = await make(t);
+    test('has the results of what it requires, whatever it is', async () => {
       const base = call('add', [1, 2], { name: 'base' });
       const failed = call('fail', ['x'], { name: 'failed' });
       const sum = base.andThen(call('sumOf', ['base'])).require(failed);
@@ -76,8 +82,7 @@ for (const [kind, make] of [
       await assert.rejects(manager.schedule(asks).result, /task 'failed' has no result: it is FAILED/);
     });
 
-    test('is refused when it is blocked, or not PENDING', async (t) => {
-      const manager = await make(t);
+    test('is refused when it is blocked, or not PENDING', async () => {
       const base = call('add', [1]);
       const next = base.andThen(call('add', [2]));
       assert.throws(
@@ -106,8 +111,7 @@ for (const [kind, make] of [
       assert.throws(() => manager.schedule(aborted.andThen(call('add'))), BlockedError);
     });
 
-    test('is cancelled at once while it waits, and by its signal while it runs', async (t) => {
-      const manager = await make(t);
+    test('is cancelled at once while it waits, and by its signal while it runs', async () => {
       const running = call('wait');
       const begun = comesTo(running, 'RUNNING');
       const handle = manager.schedule(running);
@@ -129,8 +133,7 @@ for (const [kind, make] of [
       assert.equal(events(waiting), 'queue cancel retry queue dispatch done');
     });
 
-    test('is cancelled by its handle', async (t) => {
-      const manager = await make(t);
+    test('is cancelled by its handle', async () => {
       const running = call('wait');
       const begun = comesTo(running, 'RUNNING');
       const handle = manager.schedule(running);

@@ -51,9 +51,9 @@ export class ScheduledTask<R> extends AsyncResource implements TaskHandle<R>, Sc
     this.#ticket = ticket;
   }
 
-  /** True when somebody has asked for the result, and so will see a failure. */
+  /** True when somebody has asked for the result, or follows the task, and so will see a failure. */
   get isWatched(): boolean {
-    return this.#promise !== undefined;
+    return this.#promise !== undefined || friends.isWatched(this.task);
   }
 
   get result(): Promise<R> {

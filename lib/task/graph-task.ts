@@ -38,6 +38,8 @@ export interface TaskFriends {
   ended(task: GraphTask, run: Run, outcome: Outcome): void;
   /** Somebody runs it. */
   isHeld(task: GraphTask): boolean;
+  /** Somebody will see how it ends. */
+  isWatched(task: GraphTask): boolean;
   /** Somebody would like to be told when it begins. */
   isFollowed(task: GraphTask): boolean;
   /** From now on its times are kept. */
@@ -130,7 +132,8 @@ export abstract class GraphTask<R = unknown> extends BaseTask {
 
   /** Whether there are `blockers()`. */
   isBlocked(): boolean {
-    return this.#details?.required !== undefined && this.blockers().next().done !== true;
+    for (const task of this.#details?.required ?? NONE) if (this.#waitsFor(task)) return true;
+    return false;
   }
 
   /**
@@ -138,10 +141,11 @@ export abstract class GraphTask<R = unknown> extends BaseTask {
    * `requireSuccess` those that have failed. An aborted one is waited for by nobody.
    */
   *blockers(): IterableIterator<Task> {
-    const required = this.#details?.required;
-    if (required === undefined) return;
-    const stays = this.#options.requireSuccess === true;
-    for (const task of required) if (!task.isCompleted() || (stays && task.state === 'FAILED')) yield task;
+    for (const task of this.#details?.required ?? NONE) if (this.#waitsFor(task)) yield task;
+  }
+
+  #waitsFor(task: Task): boolean {
+    return !task.isCompleted() || (task.state === 'FAILED' && this.#options.requireSuccess === true);
   }
 
   /**
@@ -295,6 +299,12 @@ export abstract class GraphTask<R = unknown> extends BaseTask {
       optionsOf: (task) => task.#options,
       outcomeOf: (task) => task.#ending(),
       isHeld: (task) => task.#run !== undefined,
+      isWatched(task) {
+        const details = task.#details;
+        return (
+          task.isFollowed || (details !== undefined && (details.promise !== undefined || details.followers.length > 0))
+        );
+      },
       isFollowed: (task) => task.isFollowed || task.#details?.times !== undefined,
       timesOf: (task) => task.#details?.times,
       requiredOf: (task) => task.#details?.required ?? NONE,

@@ -1,6 +1,6 @@
 // A graph of tasks on its way to its end: what may begin is begun, and what has ended lets others begin.
 
-import { CancellationError, FSMError, QueueFullError } from '../errors.js';
+import { CancellationError, FSMError } from '../errors.js';
 import { ranksOf } from './critical-path.js';
 import { inOrder } from './graph-order.js';
 import { friends } from './graph-task.js';
@@ -11,6 +11,7 @@ import type { Outcome } from './outcome.js';
 import { fateOf } from './readiness.js';
 import { LevelQueue, RankQueue, type Ready, type ReadyQueue } from './ready-queue.js';
 import { isPortable } from './spec.js';
+import { submit } from './submit.js';
 import { launch, type Task } from './task.js';
 import { isEnding, isOver } from './task-life.js';
 import type { TaskEvent } from './task-states.js';
@@ -269,11 +270,7 @@ export class Making {
   #decide(node: Node): void {
     const { task } = node;
     if (task.state !== 'PENDING' || node.waits > 0) return;
-    if (!isDoomed(task)) {
-      for (const required of friends.requiredOf(task)) {
-        if (!isOver(required.state)) this.#await(node, required);
-      }
-    }
+    for (const required of needs(task)) this.#await(node, required);
     if (node.waits > 0) return;
     const fate = fateOf(task);
     if (fate === undefined) this.#ready.push(node);
@@ -308,27 +305,14 @@ export class Making {
   }
 
   #schedule(node: Node, manager: Manager): void {
-    const { task } = node;
-    try {
-      manager.schedule(task);
-      // When it was queued, the one of a LocalManager's task could not be asked yet.
-      friends.want(task);
-    } catch (error) {
-      const { room } = manager as Partial<{ room(): Promise<void> }>;
-      if (error instanceof QueueFullError && room !== undefined) this.#waitForRoom(node, () => room.call(manager));
-      else if (task.state === 'PENDING') task.fire('error', { reason: 'not accepted', error });
-    }
-  }
-
-  #waitForRoom(node: Node, room: () => Promise<void>): void {
+    const room = submit(node.task, manager);
+    if (room === undefined) return;
     this.#isFull = true;
     this.#ready.push(node);
-    const go = (): void => {
+    void room.then(() => {
       this.#isFull = false;
       this.#wake();
-    };
-    // What is wrong with the manager the next task is told.
-    room().then(go, go);
+    });
   }
 
   // ---- keys -----------------------------------------------------------------------
@@ -373,18 +357,16 @@ export class Making {
   }
 }
 
-const NOTHING: readonly Task[] = [];
-
-/** Whether something that it requires has failed, or is cancelled, already: then nothing is made for it. */
-function isDoomed(task: Task): boolean {
-  for (const { state } of friends.requiredOf(task)) if (isOver(state) && state !== 'DONE') return true;
-  return false;
-}
-
-/** What has to be made for a task. */
-function needs(task: Task): Iterable<Task> {
-  if (task.state !== 'PENDING' || isDoomed(task)) return NOTHING;
-  return [...friends.requiredOf(task)].filter(({ state }) => !isOver(state));
+/** What is to be made before a task; nothing, if something that it requires has failed or is cancelled. */
+function needs(task: Task): readonly Task[] {
+  const needed: Task[] = [];
+  if (task.state !== 'PENDING') return needed;
+  for (const required of friends.requiredOf(task)) {
+    const { state } = required;
+    if (!isOver(state)) needed.push(required);
+    else if (state !== 'DONE') return [];
+  }
+  return needed;
 }
 
 function enqueueTask(task: Task, enqueue: DispatchQueue): void {

@@ -56,9 +56,9 @@ export interface Fate {
 
 /** To be asked when all that it requires has ended; undefined when it may begin. */
 export function fateOf(task: Task): Fate | undefined {
-  if (!friends.requiresAny(task)) return undefined;
-  const required = [...friends.requiredOf(task)];
-  const inState = (state: TaskState) => required.filter((one) => one.state === state);
+  const required = friends.requiredOf(task);
+  if (areDone(required)) return undefined;
+  const inState = (state: TaskState) => [...required].filter((one) => one.state === state);
   const aborted = inState('ABORT');
   if (aborted.length > 0) {
     return { event: 'abort', extra: { reason: 'aborted prerequisites', prerequisites: aborted } };
@@ -79,6 +79,11 @@ export function fateOf(task: Task): Fate | undefined {
   const reason = new CancellationError(message, { cause });
   ROOTS.set(reason, cause);
   return { event: 'cancel', extra: { reason, prerequisites: cancelled } };
+}
+
+function areDone(tasks: Iterable<Task>): boolean {
+  for (const { state } of tasks) if (state !== 'DONE') return false;
+  return true;
 }
 
 /** What it began with: errors that have each other as causes, as long as a chain of tasks is, nobody could print. */
