@@ -38,6 +38,9 @@ export type ErrorCode =
   | 'ERR_BOSUN_WOULD_DEADLOCK'
   | 'ERR_BOSUN_LISTEN'
   | 'ERR_BOSUN_ADDRESS_IN_USE'
+  | 'ERR_BOSUN_SIZE'
+  | 'ERR_BOSUN_PEER'
+  | 'ERR_BOSUN_PEER_ABSENT'
   | 'ERR_BOSUN_CONNECTION_RESET'
   | 'ERR_BOSUN_FRAME_TOO_LARGE'
   | 'ERR_BOSUN_PROTOCOL';
@@ -401,6 +404,20 @@ export class ListenError extends BosunError {
 export class AddressInUseError extends ListenError {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options, 'ERR_BOSUN_ADDRESS_IN_USE');
+  }
+}
+
+/** Longer than it can be: the path of a socket, a gram, a memo. */
+export class SizeError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_SIZE', message, options);
+  }
+}
+
+/** Nobody reads at the address of a peer, or nobody any more. */
+export class PeerAbsentError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_PEER_ABSENT', message, options);
   }
 }
 

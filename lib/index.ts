@@ -1,5 +1,6 @@
 // The public face: re-exports only.
 
+export { type GramSource, Peer, type PeerEvents, type PeerOptions } from './crew/peer.js';
 export * from './errors.js';
 export { Journal, type JournalBeginOptions, type JournalEntry, type JournalOptions } from './graph/journal.js';
 export type { DroppedTail, SyncMode } from './graph/record-file.js';
@@ -99,9 +100,9 @@ export {
   type TerminateOptions,
   ThreadWorker,
   Worker,
-  type WorkerEndDetails,
   type WorkerEvents,
   type WorkerIdentity,
 } from './worker/worker.js';
 export type { WorkerState } from './worker/worker-life.js';
 export { type WorkerContext, type WorkerOptions, WorkerType } from './worker/worker-options.js';
+export type { WorkerEndDetails } from './worker/worker-run.js';
