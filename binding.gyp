@@ -4,6 +4,7 @@
       "target_name": "bosun",
       "sources": [
         "native/addon/addon.cc",
+        "native/addon/datagram.cc",
         "native/addon/descriptors.cc",
         "native/addon/dispatcher.cc",
         "native/addon/frame_decoder.cc",

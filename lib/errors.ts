@@ -25,6 +25,8 @@ export type ErrorCode =
   | 'ERR_BOSUN_POISONED_INPUT'
   | 'ERR_BOSUN_CANCELLED'
   | 'ERR_BOSUN_FSM'
+  | 'ERR_BOSUN_PICTURE'
+  | 'ERR_BOSUN_JOURNAL'
   | 'ERR_BOSUN_TASK'
   | 'ERR_BOSUN_BLOCKED'
   | 'ERR_BOSUN_CYCLE'
@@ -36,6 +38,9 @@ export type ErrorCode =
   | 'ERR_BOSUN_WOULD_DEADLOCK'
   | 'ERR_BOSUN_LISTEN'
   | 'ERR_BOSUN_ADDRESS_IN_USE'
+  | 'ERR_BOSUN_SIZE'
+  | 'ERR_BOSUN_PEER'
+  | 'ERR_BOSUN_PEER_ABSENT'
   | 'ERR_BOSUN_CONNECTION_RESET'
   | 'ERR_BOSUN_FRAME_TOO_LARGE'
   | 'ERR_BOSUN_PROTOCOL';
@@ -301,6 +306,36 @@ export class FSMError extends BosunError {
   }
 }
 
+/** A graph could not be drawn; `cause` is what Graphviz said. */
+export class PictureError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_PICTURE', message, options);
+  }
+}
+
+/** What is known of a journal's failure. */
+export interface JournalErrorDetails {
+  readonly file?: string | undefined;
+  /** The byte of the file at which it is damaged. */
+  readonly offset?: number | undefined;
+}
+
+/**
+ * A journal cannot be used, or could not take something: it is damaged, in use, of another graph, closed, or cannot be written;
+ * `cause` is the system's error, if it was one.
+ */
+export class JournalError extends BosunError {
+  readonly file: string | undefined;
+  /** The byte of the file at which it is damaged; undefined when that is not what is wrong. */
+  readonly offset: number | undefined;
+
+  constructor(message: string, options: ErrorOptions & JournalErrorDetails = {}) {
+    super('ERR_BOSUN_JOURNAL', message, 'cause' in options ? { cause: options.cause } : undefined);
+    this.file = options.file;
+    this.offset = options.offset;
+  }
+}
+
 /** A task cannot go on because of the tasks that it requires: one failed, or has no value. */
 export class TaskError extends FSMError {
   readonly task: Task;
@@ -369,6 +404,20 @@ export class ListenError extends BosunError {
 export class AddressInUseError extends ListenError {
   constructor(message: string, options?: ErrorOptions) {
     super(message, options, 'ERR_BOSUN_ADDRESS_IN_USE');
+  }
+}
+
+/** Longer than it can be: the path of a socket, a gram, a memo. */
+export class SizeError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_SIZE', message, options);
+  }
+}
+
+/** Nobody reads at the address of a peer, or nobody any more. */
+export class PeerAbsentError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_PEER_ABSENT', message, options);
   }
 }
 

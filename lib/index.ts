@@ -1,6 +1,10 @@
 // The public face: re-exports only.
 
+export { type GramSource, Peer, type PeerEvents, type PeerOptions } from './crew/peer.js';
 export * from './errors.js';
+export { Journal, type JournalBeginOptions, type JournalEntry, type JournalOptions } from './graph/journal.js';
+export type { DroppedTail, SyncMode } from './graph/record-file.js';
+export { type GraphReportOptions, graphReport } from './graph/report.js';
 export { ClosePolicy, type CloseReport, type WorkerExit } from './manager/close.js';
 export type {
   ProcessManagerEvents,
@@ -36,8 +40,10 @@ export { Proxy, type ProxyOptions } from './runtime/proxy.js';
 export { BaseTask, type BaseTaskOptions } from './task/base-task.js';
 export { Chain } from './task/chain.js';
 export { currentContext, type Logger, type Session, type TaskContext, type WorkerId } from './task/context.js';
+export type { DotOptions } from './task/dot.js';
 export { FSM } from './task/fsm.js';
 export type { MachineDotOptions } from './task/fsm-dot.js';
+export { type GraphDotOptions, graphAsDot } from './task/graph-dot.js';
 export {
   durationsOf,
   type GraphNode,
@@ -45,6 +51,7 @@ export {
   type SnapshotOptions,
   snapshotOf,
 } from './task/graph-snapshot.js';
+export { type GraphSvgOptions, graphAsSvg } from './task/graph-svg.js';
 export type { FSMOptions } from './task/machine-kind.js';
 export { make, makeLater, makeNow } from './task/make.js';
 export type { DispatchQueue, Durations, MakeOptions } from './task/make-options.js';
@@ -87,9 +94,9 @@ export {
   type TerminateOptions,
   ThreadWorker,
   Worker,
-  type WorkerEndDetails,
   type WorkerEvents,
   type WorkerIdentity,
 } from './worker/worker.js';
 export type { WorkerState } from './worker/worker-life.js';
 export { type WorkerContext, type WorkerOptions, WorkerType } from './worker/worker-options.js';
+export type { WorkerEndDetails } from './worker/worker-run.js';

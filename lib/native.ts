@@ -222,6 +222,16 @@ export interface Native {
    * @throws the system's error when there are no descriptors left.
    */
   openLink(): [parentEnd: number, childEnd: number, memory: number, childLifeline: number, parentLifeline: object];
+  /** A datagram socket at a path where nothing is, the caller's; or the negative errno. @param buffer bytes, each way. */
+  bindDatagram(path: string, buffer: number): number;
+  /** One that is writable when there is room at that path; likewise. */
+  connectDatagram(path: string): number;
+  /** 0, or the negative errno. */
+  sendDatagram(descriptor: number, bytes: Uint8Array, path: string): number;
+  /** Through `memory`, which has MAX_DATAGRAM bytes; or the negative errno. */
+  receiveDatagram(descriptor: number, memory: Uint8Array): ReceivedDatagram | number;
+  /** Calls back while the descriptor is readable, or has room. Keeps the process up unless it is told not to. */
+  watchDescriptor(descriptor: number, forRoom: boolean, callback: () => void): NativeWatch | undefined;
   /** 64 bytes that are shared with whoever has mapped the same memory. */
   mapShared(memory: number): ArrayBuffer;
   /** The socket becomes its own, the page may be closed afterwards. Keeps the process alive until it is closed or ends. */
@@ -240,6 +250,18 @@ export interface Native {
   queuePop(handle: number): number;
   /** False when it is closed already. */
   queueClose(handle: number): boolean;
+}
+
+/** What the system says of its sender, which nobody can forge; -1 where it says nothing. */
+export type ReceivedDatagram = [bytes: Buffer, source: string, pid: number, uid: number];
+
+/** Of a datagram, in bytes. */
+export const MAX_DATAGRAM = 65_535;
+
+export interface NativeWatch {
+  /** Before the descriptor is closed. */
+  close(): void;
+  hold(on: boolean): void;
 }
 
 type Bindings = (options: { bindings: string; module_root: string; try: string[][] }) => unknown;

@@ -17,7 +17,14 @@ export const PACKAGE_ROOT = findRoot();
 export const LIBRARY = join(PACKAGE_ROOT, 'dist', 'lib');
 
 /** What processes and threads are started with. */
-export type EntryName = 'runtime/main' | 'runtime/worker' | 'runtime/thread' | 'runtime/task-thread' | 'remote/main';
+export type EntryName =
+  | 'runtime/main'
+  | 'runtime/worker'
+  | 'runtime/thread'
+  | 'runtime/task-thread'
+  | 'remote/main'
+  | 'task/svg-thread'
+  | 'cli/main';
 
 export function entryFile(name: EntryName): string {
   return join(LIBRARY, `${name}.js`);

@@ -1,88 +1,22 @@
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Readable, Writable } from 'node:stream';
-import { describe, type TestContext, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
+import { Writable } from 'node:stream';
+import { describe, test } from 'node:test';
 import { Flight, type Outcome, Output } from '../lib/internals.js';
 import { alive } from './fixtures/alive.js';
+import { bosun, FIXTURES, feed, jsonLines, MAIN, Running, temporaryFolder } from './fixtures/command.js';
 
-const MAIN = fileURLToPath(new URL('../lib/cli/main.js', import.meta.url));
-// Compiled, this file is dist/test/cli.test.js; fixtures stay where they are.
-const FIXTURES = fileURLToPath(new URL('../../test/fixtures/', import.meta.url));
 const FUNCTIONS = join(FIXTURES, 'cli-functions.mjs');
 const SCHEDULE = join(FIXTURES, 'cli-schedule.mjs');
-
-interface Ended {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** A running command whose output can be waited for. */
-class Running {
-  readonly child: ChildProcess;
-  readonly #texts = { stdout: '', stderr: '' };
-  readonly ended: Promise<Ended>;
-
-  constructor(t: TestContext, args: readonly string[], stdin: 'pipe' | 'ignore' | Readable = 'ignore') {
-    this.child = spawn(process.execPath, [MAIN, ...args], { stdio: [stdin, 'pipe', 'pipe'] });
-    t.after(() => this.child.kill('SIGKILL'));
-    for (const name of ['stdout', 'stderr'] as const) {
-      const stream = this.child[name] as Readable;
-      stream.setEncoding('utf8').on('data', (text: string) => {
-        this.#texts[name] += text;
-      });
-    }
-    this.ended = once(this.child, 'close').then(([code, signal]) => ({ code, signal, ...this.#texts }));
-  }
-
-  /** Resolves with the match as soon as the output has it. */
-  async until(name: 'stdout' | 'stderr', pattern: RegExp): Promise<RegExpExecArray> {
-    for (;;) {
-      const match = pattern.exec(this.#texts[name]);
-      if (match !== null) return match;
-      const more = once(this.child[name] as Readable, 'data');
-      const end = this.ended.then((ended) => {
-        if (pattern.exec(ended[name]) === null) throw new Error(`ended without ${pattern}: ${JSON.stringify(ended)}`);
-      });
-      await Promise.race([more, end]);
-    }
-  }
-}
-
-function bosun(t: TestContext, ...args: string[]): Promise<Ended> {
-  return new Running(t, args).ended;
-}
-
-function feed(t: TestContext, input: string, ...args: string[]): Promise<Ended> {
-  const running = new Running(t, args, 'pipe');
-  running.child.stdin?.end(input);
-  return running.ended;
-}
-
-function jsonLines(text: string): unknown[] {
-  return text
-    .split('\n')
-    .filter((line) => line !== '')
-    .map((line) => JSON.parse(line));
-}
-
-function temporaryFolder(t: TestContext): string {
-  const folder = mkdtempSync(join(tmpdir(), 'bosun-cli-'));
-  t.after(() => rmSync(folder, { recursive: true, force: true }));
-  return folder;
-}
 
 describe('bosun', () => {
   test('says its version and what it can do', async (t) => {
     const { version } = JSON.parse(readFileSync(join(FIXTURES, '../../package.json'), 'utf8')) as { version: string };
     assert.deepEqual(await bosun(t, '--version'), { code: 0, signal: null, stdout: `${version}\n`, stderr: '' });
-    for (const args of [['--help'], ['run', '--help'], ['map', '--help'], ['help', 'map']]) {
+    for (const args of [['--help'], ['run', '--help'], ['make', '--help'], ['graph', '--help'], ['help', 'map']]) {
       const { code, stdout, stderr } = await bosun(t, ...args);
       assert.equal(code, 0);
       assert.equal(stderr, '');

@@ -1,49 +1,19 @@
 // The crawl of examples/, run as a program, against `find` and `sha256sum`.
 
 import assert from 'node:assert/strict';
-import { appendFileSync, mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, type TestContext, test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
-import {
-  type CrawledFile,
-  type CrawlReport,
-  readReport,
-  readStateLines,
-  runs,
-  startCrawl,
-  stateLines,
-} from './fixtures/crawl-program.js';
+import { describe, test } from 'node:test';
+import { assertNoneRuns, assertSameFiles, ENOUGH, FILES, makeResumable, makeState } from './fixtures/crawl-check.js';
+import { type CrawlReport, readReport, readStateLines, startCrawl, stateLines } from './fixtures/crawl-program.js';
 import {
   countDirectories,
   hashesOf,
   makeDirectory,
   makeFlatTree,
   makeOddTree,
-  makeText,
   underFileModes,
 } from './fixtures/crawl-tree.js';
-
-/** Files of a flat tree, and results after which a crawl of it is interrupted. */
-const FILES = 160;
-const ENOUGH = 20;
-
-/** Every file exactly once, with the hash that `sha256sum` sees. */
-function assertSameFiles(files: readonly CrawledFile[], hashes: ReadonlyMap<string, string>): void {
-  assert.deepEqual(
-    files.map(({ path, sha256 }) => `${sha256} ${path}`).sort(),
-    [...hashes].map(([path, sha256]) => `${sha256} ${path}`).sort(),
-  );
-}
-
-function assertNoneRuns(files: readonly CrawledFile[]): void {
-  for (const pid of new Set(files.map((file) => file.pid))) assert.equal(runs(pid), false, `worker ${pid} is left`);
-}
-
-/** Those of a process that was killed end by themselves, a moment later. */
-async function untilNoneRuns(files: readonly CrawledFile[]): Promise<void> {
-  while (files.some((file) => runs(file.pid))) await turn();
-}
 
 describe('examples/crawl', { skip: process.platform !== 'linux' && 'needs find and sha256sum of Linux' }, () => {
   test('reports what find and sha256sum say, and why the rest was left out', async (t) => {
@@ -122,55 +92,6 @@ describe('examples/crawl', { skip: process.platform !== 'linux' && 'needs find a
     assertNoneRuns(report.files);
   });
 
-  test('goes on after SIGKILL, with a torn line, a changed file and a removed one', async (t) => {
-    const { root, state, args } = makeResumable(t);
-    const first = startCrawl(args);
-    await stateLines(state, ENOUGH);
-    first.child.kill('SIGKILL');
-    assert.equal((await first.end).signal, 'SIGKILL');
-    const before = readStateLines(state);
-    assert.ok(before.length < FILES, 'it was finished before it was stopped');
-    await untilNoneRuns(before);
-
-    const [changed, removed] = before as [CrawledFile, CrawledFile];
-    writeFileSync(changed.path, 'something else');
-    unlinkSync(removed.path);
-    appendFileSync(state, `{"path":"${join(root, 'file-0.txt')}","size":`);
-
-    assert.equal((await startCrawl(args).end).code, 0);
-    const report = readReport(`${state}.report`);
-    const hashes = hashesOf(root);
-    assert.equal(report.totals.resumed, before.length - 2);
-    assertSameFiles(report.files, hashes);
-    const old = [changed, removed].map(({ path, sha256 }) => `${sha256} ${path}`);
-    const lines = readStateLines(state).filter(({ path, sha256 }) => !old.includes(`${sha256} ${path}`));
-    assertSameFiles(lines, hashes);
-    assertNoneRuns(lines);
-
-    // Nothing is left to do.
-    assert.equal((await startCrawl(args).end).code, 0);
-    assert.equal(readReport(`${state}.report`).totals.resumed, hashes.size);
-    assert.deepEqual(readReport(`${state}.report`).workers, []);
-  });
-
-  test('loses at most the file that a killed worker was reading', async (t) => {
-    const { root, state, args } = makeResumable(t);
-    const crawl = startCrawl(args);
-    const [line] = (await stateLines(state, ENOUGH)) as [CrawledFile];
-    process.kill(line.pid, 'SIGKILL');
-    const { code } = await crawl.end;
-    const report = readReport(`${state}.report`);
-    assert.equal(code, report.errors.length);
-    assert.equal(report.complete, report.errors.length === 0);
-    const hashes = hashesOf(root);
-    assert.ok(report.errors.length <= 1);
-    for (const { path, code } of report.errors) {
-      assert.equal(code, 'ERR_BOSUN_WORKER_LOST');
-      assert.ok(hashes.delete(path), path);
-    }
-    assertSameFiles(report.files, hashes);
-  });
-
   test('refuses what is no state file, and leaves it as it is', async (t) => {
     const path = join(makeDirectory(t), 'package.json');
     writeFileSync(path, '{ "name": "mine" }');
@@ -210,18 +131,4 @@ function assertTotals({ totals, files, types, workers, errors }: CrawlReport, ro
     assert.equal(sum(parts, 'bytes'), totals.bytes);
   }
   assert.equal(sum(types, 'compressed'), totals.compressed);
-}
-
-/** An empty state file is a state file, and one that can be watched from the beginning. */
-function makeState(t: TestContext): string {
-  const state = join(makeDirectory(t), 'state.json');
-  writeFileSync(state, '');
-  return state;
-}
-
-function makeResumable(t: TestContext): { root: string; state: string; args: string[] } {
-  const root = makeFlatTree(t, FILES - 1, 100_000);
-  writeFileSync(join(root, 'last\u2028\n.txt'), makeText(100_000, FILES));
-  const state = makeState(t);
-  return { root, state, args: [root, '-w', '2', '-q', '7', '-r', state, '-o', `${state}.report`] };
 }

@@ -1,4 +1,4 @@
-// The examples of workers and of tasks that wait for tasks, run as programs.
+// The examples of workers, of tasks that wait for tasks and of a build, run as programs.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -41,4 +41,14 @@ test('examples/forks', async () => {
   const kinds = ['this thread', 'one process', 'three threads'];
   const lines = kinds.map((kind) => `${kind}: 50000 numbers in order, ${bytes} bytes of examples\n`);
   assert.equal(await run('forks/forks'), lines.join(''));
+});
+
+test('examples/build', async () => {
+  const lines = [
+    '4 tasks have run, and check is FAILED',
+    'compile trouble.md has failed: trouble.md:1: a page begins with a heading',
+    'repaired: 5 tasks have run, and check is DONE',
+    'site.html.br,site.html.gz are whole, and every link leads somewhere',
+  ];
+  assert.equal(await run('build/build'), `${lines.join('\n')}\n`);
 });

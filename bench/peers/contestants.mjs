@@ -9,10 +9,14 @@
  * @property {(name: string, input: object) => Promise<unknown>} [callUrgent] before everything that waits
  * @property {() => Promise<void>} end lets nothing of it remain
  * @property {() => Promise<void>} [ready] every worker is up
+ * @property {(nodes: {id: number, requires: number[]}[]) => Promise<number>} [graph] how many have run
  * @property {boolean} [bare] takes numbers and bytes only
  */
 
-/** `kind`: `ours`, `threads` and `processes` (the peers), `raw` (no pool, a transport); `queue`: it has one. */
+/**
+ * `kind`: `ours`, `threads` and `processes` (the peers), `raw` (no pool, a transport), `graph` (takes graphs alone); `queue`:
+ * it has one.
+ */
 export const CONTESTANTS = {
   bosun: ours('bosun'),
   'bosun-limits': ours('bosun, signal and time-out', { by: 'limits' }),
@@ -50,6 +54,10 @@ export const CONTESTANTS = {
   'unix-socket': raw('raw Unix socket', 'unix-socket'),
   'message-channel': raw('raw MessageChannel', 'message-channel'),
   'c-echo': raw('C, Unix socket', 'c-echo'),
+  'graph-here': graph('bosun, this thread', 'bosun-make', { here: true }),
+  'graph-workers': graph('bosun, workers', 'bosun-make'),
+  'p-graph': graph('p-graph', 'p-graph'),
+  'async-auto': graph('async.auto', 'async-auto'),
 };
 
 function ours(title, options = {}) {
@@ -62,6 +70,11 @@ function peer(title, kind, family, options, queue) {
 
 function raw(title, family, options = {}) {
   return { title, kind: 'raw', family, options, queue: false };
+}
+
+/** Runs functions that wait for each other, and has no `call`. */
+function graph(title, family, options = {}) {
+  return { title, kind: 'graph', family, options, queue: false };
 }
 
 /** The ids of those for whom it is true, in order. */

@@ -7,9 +7,10 @@ const QUEUED = [1_000, 10_000, 100_000, 300_000, 1_000_000];
 /** More than that would cost the slower ones minutes. */
 const MOST_FOR_PEERS = 300_000;
 const WORKERS = [4, 16, 64];
+const GRAPHS = ['chain', 'random'].flatMap((shape) => [1_000, 10_000, 100_000].map((count) => ({ shape, count })));
 
 const variant = (id) => id.startsWith('bosun-');
-const pools = contestants(({ kind }) => kind !== 'raw').filter((id) => !variant(id));
+const pools = contestants(({ kind }) => kind !== 'raw' && kind !== 'graph').filter((id) => !variant(id));
 const nodes = [...pools, 'fork-json', 'fork-advanced', 'unix-socket'];
 const apis = ['bosun', 'bosun-limits', 'bosun-task', 'bosun-threads', ...nodes.slice(1)];
 
@@ -156,6 +157,14 @@ export const PLAN = [
     contestants: ['bosun', 'piscina', 'tinypool-processes'],
     params: { workers: 4, forMs: 2_500 },
   },
+  ...GRAPHS.map(({ shape, count }) => ({
+    id: `graph-${shape}-${count}`,
+    module: 'graph',
+    // async.auto takes minutes for ten thousand.
+    contestants: contestants(({ kind }, id) => kind === 'graph' && (id !== 'async-auto' || count <= 1_000)),
+    params: { shape, count, ms: 3_000 },
+    quick: { count: count / 10, ms: 300 },
+  })),
   ...WORKERS.map((workers) => ({
     id: `workers-${workers}`,
     module: 'noop',

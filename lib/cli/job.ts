@@ -9,11 +9,11 @@ import { EXIT, type ExitCode, UsageError } from './exit-code.js';
 import { complain } from './failure-text.js';
 import { failureJson, jsonText } from './json-text.js';
 import { locate, splitTarget, usable } from './load.js';
-import { Output } from './output.js';
+import { aborted, Output } from './output.js';
 import { paletteOf } from './paint.js';
 import { Progress } from './progress.js';
 import { ReadManager } from './read-manager.js';
-import { summarize, summaryLine, summaryTable } from './summary.js';
+import { type Summary, summarize, summaryLine, summaryTable } from './summary.js';
 import { type Moment, Tally } from './tally.js';
 
 /** Options of every command, as commander names them. */
@@ -36,8 +36,22 @@ export interface JobOptions {
   readonly common: CommonOptions;
   readonly manager: ProcessManagerOptions;
   readonly summary: 'table' | 'line';
-  /** How many tasks there will be, if that is known. */
-  readonly total: (moment: Moment) => number | undefined;
+  /** Shows how far things are, if it is to be shown. */
+  readonly view: (show: boolean, look: () => Moment) => View;
+  /** How the tasks have ended, if the manager does not know of all. */
+  readonly counts?: () => Summary['tasks'];
+}
+
+/** What the user sees while the command runs. */
+export interface View {
+  /** True when he has seen it. */
+  readonly shown: boolean;
+  stop(): void;
+}
+
+/** A progress line. @param total how many tasks there will be, if that is known. */
+export function progressOf(total: (moment: Moment) => number | undefined): JobOptions['view'] {
+  return (show, look) => new Progress(show, look, total);
 }
 
 export class Job {
@@ -45,7 +59,7 @@ export class Job {
   readonly output = new Output();
   readonly #options: JobOptions;
   readonly #tally: Tally;
-  readonly #progress: Progress;
+  readonly #view: View;
   readonly #startedAt = performance.now();
   readonly #stopped = new AbortController();
   /** Aborted by the second Ctrl-C. */
@@ -60,7 +74,7 @@ export class Job {
     this.manager = usable(() => new ReadManager({ ...options.manager, ...managerOptions(common) }));
     this.#tally = new Tally(this.manager);
     const show = common.progress && common.json !== true && common.quiet !== true;
-    this.#progress = new Progress(show, () => this.#tally.look(), options.total);
+    this.#view = options.view(show, () => this.#tally.look());
     process.on('SIGINT', () => this.#interrupt(EXIT.INTERRUPTED));
     process.on('SIGTERM', () => this.#interrupt(EXIT.TERMINATED));
     process.on('uncaughtException', (error) => this.#abandon(error));
@@ -73,6 +87,11 @@ export class Job {
   print(value: unknown): Promise<void> | undefined {
     this.#lines += 1;
     return this.output.write(`${jsonText(value)}\n`);
+  }
+
+  /** Aborted when the work is to end early. */
+  get signal(): AbortSignal {
+    return this.#stopped.signal;
   }
 
   /** True once what is left of the work is cancelled: its failures are our own doing. */
@@ -98,8 +117,11 @@ export class Job {
     this.#stopped.abort();
   }
 
-  /** Does the work, ends the workers, says how it was. The work is left alone when it was interrupted. */
-  async end(work: () => Promise<void>): Promise<ExitCode> {
+  /**
+   * Does the work, ends the workers, says how it was. Work that was interrupted is left alone, but for what `rest` has to end
+   * of it, unless that is interrupted again.
+   */
+  async end(work: () => Promise<void>, rest?: () => Promise<void>): Promise<ExitCode> {
     const interruption = new Promise<void>((resolve) => {
       this.#stopped.signal.addEventListener('abort', () => resolve());
     });
@@ -110,9 +132,11 @@ export class Job {
     } catch (error) {
       this.#abandon(error);
     }
-    const { done, failed, cancelled } = await this.manager.close(ClosePolicy.JOIN);
+    const report = await this.manager.close(ClosePolicy.JOIN);
+    await Promise.race([rest?.(), aborted(this.#killed.signal)]);
     await this.output.flush(this.#killed.signal);
-    this.#progress.stop();
+    this.#view.stop();
+    const { done, failed, cancelled } = this.#options.counts?.() ?? report;
     this.#summarize({ done, failed, cancelled });
     return this.#code;
   }
@@ -163,7 +187,7 @@ export class Job {
     if (common.json === true) process.stderr.write(`${JSON.stringify(summary)}\n`);
     else if (form === 'table') process.stderr.write(summaryTable(summary, paint));
     // In a pipeline a command that did its work says nothing.
-    else if (this.#progress.shown) process.stderr.write(summaryLine(summary, paint));
+    else if (this.#view.shown) process.stderr.write(summaryLine(summary, paint));
   }
 }
 

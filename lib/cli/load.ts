@@ -29,15 +29,25 @@ export function locate(module: string): string {
   return url;
 }
 
-/** Imports a module here. @throws UsageError when there is no such module or function, or when the module throws. */
-export async function loadFunction(module: string, exportName: string): Promise<LoadedFunction> {
+/** A module that was imported here. */
+export interface LoadedModule {
+  readonly url: string;
+  readonly namespace: Readonly<Record<string, unknown>>;
+}
+
+/** Imports a module here. @throws UsageError when there is no such module, or when it throws. */
+export async function loadModule(module: string): Promise<LoadedModule> {
   const url = locate(module);
-  let namespace: Readonly<Record<string, unknown>>;
   try {
-    namespace = await importModule(url);
+    return { url, namespace: await importModule(url) };
   } catch (error) {
     throw new UsageError(`${module} cannot be imported: ${shortFailure(error)}`);
   }
+}
+
+/** Imports a module for one of its functions. @throws UsageError */
+export async function loadFunction(module: string, exportName: string): Promise<LoadedFunction> {
+  const { url, namespace } = await loadModule(module);
   return { module: url, exportName, fn: usable(() => functionOf(namespace, module, exportName)) };
 }
 

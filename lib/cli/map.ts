@@ -6,7 +6,7 @@ import { WorkerStartError } from '../errors.js';
 import { type ExitCode, UsageError } from './exit-code.js';
 import { failureText, oneLine, say, shortFailure } from './failure-text.js';
 import { type Failure, Flight } from './flight.js';
-import { type CommonOptions, consoleToStderr, Job } from './job.js';
+import { type CommonOptions, consoleToStderr, Job, progressOf } from './job.js';
 import { failureJson } from './json-text.js';
 import { Lines } from './lines.js';
 import { loadFunction, splitTarget } from './load.js';
@@ -38,7 +38,7 @@ export async function map(target: string, given: readonly string[], options: Map
     common: { ...options, workers },
     manager: { messages: 'discard' },
     summary: 'line',
-    total: () => (lines === undefined ? given.length : estimate(lines)),
+    view: progressOf(() => (lines === undefined ? given.length : estimate(lines))),
   });
   const address = `${loaded.module}#${encodeURIComponent(loaded.exportName)}`;
   const flight = new Flight({

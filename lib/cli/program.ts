@@ -7,7 +7,9 @@ import { PACKAGE_ROOT } from '../package-root.js';
 import { SERVER_PORT } from '../wire/address.js';
 import { EXIT, type ExitCode, UsageError } from './exit-code.js';
 import { complain } from './failure-text.js';
+import type { GraphOptions } from './graph.js';
 import type { CommonOptions } from './job.js';
+import type { MakeOptions } from './make.js';
 import type { MapOptions } from './map.js';
 import type { RunOptions } from './run.js';
 import type { ServeOptions } from './serve.js';
@@ -19,6 +21,7 @@ const ABOUT = `
 Examples:
   $ bosun run ./crawl.mjs ~/src > results.jsonl     a module that schedules tasks
   $ ls | bosun map node:path#extname                a function, applied to every line
+  $ bosun make ./build.mjs --report build.html      tasks that require each other
   $ bosun work --connect boss:7000 --token-file t   workers for a manager elsewhere
   $ bosun help map                                  all about one command
 
@@ -44,6 +47,25 @@ Examples:
   $ find . -name '*.png' | bosun map ./resize.mjs#thumbnail --workers 4 --keep-going
   $ bosun map --json ./fetch.mjs https://nodejs.org https://www.debian.org
   $ bosun map ./parse.mjs *.log | bosun map --from-json --unordered ./store.mjs`;
+
+const ABOUT_MAKE = `
+The module exports tasks: one, a list or a record of them, or a function that returns them; its default export unless one is
+named. What they require is made first, as many at a time as there are processes; tasks that cannot travel run in this one. A
+target is a key of the record, or the name of any task. The values of targets are printed on standard output, one line of
+JSON each; states, failures and the summary go to standard error.
+
+Examples:
+  $ bosun make ./build.mjs
+  $ bosun make ./build.mjs bundle --workers 4 --report build.html
+  $ bosun make ./nightly.mjs --journal nightly.journal     run it again after a crash: it goes on`;
+
+const ABOUT_GRAPH = `
+The module exports tasks as for 'bosun make'. Nothing is run. No other program is needed. A file called - is standard output.
+
+Examples:
+  $ bosun graph ./build.mjs
+  $ bosun graph ./build.mjs --svg build.svg --watch
+  $ bosun graph ./build.mjs bundle --html build.html`;
 
 const ABOUT_SERVE = `
 Whoever has the token runs what --allow allows as this user. The token is never an argument: it is in a file.
@@ -120,6 +142,38 @@ function describe(ended: (code: ExitCode) => void): Command {
     .action(async (target: string, inputs: string[], options: MapOptions) => {
       ended(await (await import('./map.js')).map(target, inputs, options));
     });
+  const make = program
+    .command('make')
+    .summary('run tasks that require each other')
+    .description('Makes tasks that a module exports, and before them all that they require.')
+    .argument('<module>', 'a path, a URL or a package')
+    .argument('[targets...]', 'which tasks (default: all that are exported)')
+    .option('-e, --export <name>', 'the export that has the tasks (default: default, else all that are tasks)')
+    .option('-j, --jobs <n>', 'tasks at a time, wherever they run (default: no limit)', wholeNumber)
+    .option('-f, --fail-fast', 'stop at the first task that fails')
+    .option('--critical-path', 'begin with what the longest chain waits for, by the times that the journal has')
+    .option('--journal <file>', 'what is done is kept there, and not done again')
+    .option('--report <file>', 'a report as HTML at the end')
+    .addHelpText('after', ABOUT_MAKE)
+    .action(async (module: string, targets: string[], options: MakeOptions) => {
+      ended(await (await import('./make.js')).make(module, targets, options));
+    });
+  program
+    .command('graph')
+    .summary('draw tasks that require each other')
+    .description('Draws tasks that a module exports, and all that they require.')
+    .argument('<module>', 'a path, a URL or a package')
+    .argument('[targets...]', 'which tasks (default: all that are exported)')
+    .option('-e, --export <name>', 'the export that has the tasks (default: default, else all that are tasks)')
+    .option('--dot', 'in the DOT language, on standard output; the default')
+    .option('--svg <file>', 'as SVG')
+    .option('--html <file>', 'as a report')
+    .option('--watch', 'again whenever one of the files changes that the module is made of')
+    .helpOption('-h, --help', 'say what it does')
+    .addHelpText('after', ABOUT_GRAPH)
+    .action(async (module: string, targets: string[], options: GraphOptions) => {
+      ended(await (await import('./graph.js')).graph(module, targets, options));
+    });
   program
     .command('serve')
     .summary('run workers for programs on other hosts')
@@ -160,7 +214,7 @@ function describe(ended: (code: ExitCode) => void): Command {
     .action(async (options: WorkOptions) => {
       ended(await (await import('./work.js')).work(options));
     });
-  for (const command of [run, map]) withCommonOptions(command);
+  for (const command of [run, map, make]) withCommonOptions(command);
   return program;
 }
 

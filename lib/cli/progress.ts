@@ -1,8 +1,8 @@
 // The progress line on standard error, by cli-progress in the terminal's bottom row.
 
 import { type Options, type Params, SingleBar } from 'cli-progress';
-import { BottomRow, hasBottomRow } from './bottom-row.js';
-import { clock, count, rate } from './figures.js';
+import { clock, count, rate } from '../figures.js';
+import { BottomRows, hasBottomRows } from './bottom-rows.js';
 import { paletteOf } from './paint.js';
 import type { Moment } from './tally.js';
 
@@ -30,14 +30,14 @@ export class Progress {
   readonly #total: (moment: Moment) => number | undefined;
   readonly #startedAt = performance.now();
   readonly #timer: NodeJS.Timeout;
-  readonly #row: BottomRow | undefined;
+  readonly #row: BottomRows | undefined;
   #bar: SingleBar | undefined;
   #samples: { readonly at: number; readonly ended: number }[] = [];
 
   constructor(show: boolean, look: () => Moment, total: (moment: Moment) => number | undefined) {
     this.#look = look;
     this.#total = total;
-    if (show && hasBottomRow(process.stderr)) this.#row = new BottomRow(process.stderr);
+    if (show && hasBottomRows(process.stderr)) this.#row = new BottomRows(process.stderr);
     this.#timer = setInterval(() => this.#tick(), FRAME_MS);
     this.#timer.unref();
   }
@@ -78,9 +78,9 @@ export class Progress {
   }
 }
 
-function makeBar(terminal: BottomRow): SingleBar {
+function makeBar(terminal: BottomRows): SingleBar {
   // `terminal` is an option of cli-progress that its types do not know.
-  const options: Options & { terminal: BottomRow } = {
+  const options: Options & { terminal: BottomRows } = {
     terminal,
     format: formatFrame,
     fps: 1000 / FRAME_MS,

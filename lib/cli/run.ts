@@ -2,7 +2,7 @@
 
 import { WorkerException } from '../errors.js';
 import type { ExitCode } from './exit-code.js';
-import { type CommonOptions, consoleToStderr, Job } from './job.js';
+import { type CommonOptions, consoleToStderr, Job, progressOf } from './job.js';
 import { loadFunction } from './load.js';
 
 export interface RunOptions extends CommonOptions {
@@ -18,7 +18,7 @@ export async function run(module: string, args: readonly string[], options: RunO
     common: options,
     manager: priorityLevels === undefined ? {} : { priorityLevels },
     summary: 'table',
-    total: ({ accepted }) => accepted,
+    view: progressOf(({ accepted }) => accepted),
   });
   return job.end(async () => {
     const finished = (async () => {

@@ -1,6 +1,6 @@
 // What a command says at its end.
 
-import { count, duration, rate } from './figures.js';
+import { count, duration, rate } from '../figures.js';
 import type { Palette } from './paint.js';
 import type { Share } from './tally.js';
 

@@ -18,13 +18,17 @@ export const MAX_PATH_BYTES = process.platform === 'darwin' ? 103 : 107;
 /** Nobody listens there any more. All else, as a queue of connections that is full, is somebody. */
 const DEAD = new Set(['ECONNREFUSED', 'ENOENT']);
 
-/** A new directory that only this user can enter. @throws the system's error when none can be made. */
-export async function makeSocketDirectory(): Promise<string> {
+/**
+ * A new directory that only this user can enter, for a socket of that name.
+ *
+ * @throws the system's error when none can be made.
+ */
+export async function makeSocketDirectory(name = SOCKET_NAME): Promise<string> {
   let failure: unknown = new InvalidArgumentError('TMPDIR is too long for the path of a socket: set a shorter one');
   // The first may be that of a session that has ended, and the second too long.
   for (const base of [process.env['XDG_RUNTIME_DIR'] ?? '', tmpdir(), '/tmp']) {
     const prefix = join(base, 'bosun-');
-    if (!isAbsolute(base) || Buffer.byteLength(join(`${prefix}XXXXXX`, SOCKET_NAME)) > MAX_PATH_BYTES) continue;
+    if (!isAbsolute(base) || Buffer.byteLength(join(`${prefix}XXXXXX`, name)) > MAX_PATH_BYTES) continue;
     try {
       return await mkdtemp(prefix);
     } catch (error) {

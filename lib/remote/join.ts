@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
+import { retryAfter } from '../manager/backoff.js';
 import { encodeJoin, ROLE } from '../wire/first-frame.js';
 import { dial, type RemotePoint } from '../worker/remote-place.js';
 import { Bridge, type BridgeSettings } from './bridge.js';
@@ -19,9 +20,6 @@ export interface JoinReports {
   /** It has none, or lost it; said once for each time, with the reason. */
   missed(reason: string): void;
 }
-
-const FIRST_RETRY_MS = 100;
-const MAX_RETRY_MS = 10_000;
 
 export class Joiner {
   readonly #settings: JoinSettings;
@@ -45,8 +43,8 @@ export class Joiner {
       if (this.#isLeaving) return;
       if (hasStarted) failures = 0;
       if (failures === 0) this.#reports.missed(reason);
-      await this.#pause(Math.min(FIRST_RETRY_MS * 2 ** failures, MAX_RETRY_MS));
       failures += 1;
+      await this.#pause(retryAfter(failures));
     }
   }
 

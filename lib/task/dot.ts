@@ -1,5 +1,15 @@
 // Texts in the DOT language.
 
+import { InvalidArgumentError } from '../errors.js';
+
+/** Options of every graph. */
+export interface DotOptions {
+  /** Of the graph; none unless given. */
+  readonly name?: string;
+  /** Between the lines; a line end unless given. */
+  readonly sep?: string;
+}
+
 /** A name that DOT takes as it is. */
 const PLAIN = /^[A-Za-z_][A-Za-z_0-9]*$/;
 /** In any case of letters. */
@@ -25,4 +35,13 @@ export function dotAttributes(attributes: Readonly<Record<string, string>>): str
   return `[${Object.entries(attributes)
     .map(([name, value]) => `${dotId(name)}=${value}`)
     .join(',')}]`;
+}
+
+/** A graph of statements, each a line of its own. @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) */
+export function dotGraph(lines: readonly string[], { name, sep = '\n' }: DotOptions): string {
+  if (name !== undefined && typeof name !== 'string') throw new InvalidArgumentError("a graph's name is a string");
+  // Anything else would become a part of the graph.
+  if (typeof sep !== 'string' || !/^\s*$/.test(sep)) throw new InvalidArgumentError('sep is white space');
+  const head = name === undefined ? 'digraph {' : `digraph ${dotId(name)} {`;
+  return [head, ...lines.map((line) => `  ${line}`), '}'].join(sep);
 }

@@ -2,15 +2,11 @@
 
 import { InvalidArgumentError } from '../errors.js';
 import { checkKnown, ownOptions } from '../own-options.js';
-import { dotAttributes, dotId, dotLabel, dotString } from './dot.js';
+import { type DotOptions, dotAttributes, dotGraph, dotId, dotLabel, dotString } from './dot.js';
 import { isRecord, type Transition, type TransitionTable } from './transitions.js';
 
 /** Options of a state machine's picture. */
-export interface MachineDotOptions {
-  /** Of the graph; none unless given. */
-  readonly name?: string;
-  /** Between the lines; a line end unless given. */
-  readonly sep?: string;
+export interface MachineDotOptions extends DotOptions {
   /** DOT attributes of the edges that the machine's `history` has gone along, such as `{ color: 'red' }`; none unless given. */
   readonly historyStyle?: Readonly<Record<string, string>>;
 }
@@ -24,30 +20,25 @@ export function machineAsDot(
   history: readonly Transition[] = [],
   options?: MachineDotOptions,
 ): string {
-  const { name, sep, style } = checkOptions(options);
+  const given = ownOptions(options, 'the options of a picture');
+  checkKnown(given, ['name', 'sep', 'historyStyle'], "a machine's picture");
+  const style = checkStyle(given.historyStyle);
   const trodden = new Set(history.map(({ oldState, event }) => JSON.stringify([oldState, event])));
-  const lines = [name === undefined ? 'digraph {' : `digraph ${dotId(name)} {`];
+  const lines: string[] = [];
   for (const [from, row] of table) {
-    lines.push(`  ${dotId(from)}${dotAttributes({ label: dotLabel(from), ...(from === state && PRESENT) })};`);
+    lines.push(`${dotId(from)}${dotAttributes({ label: dotLabel(from), ...(from === state && PRESENT) })};`);
     for (const [event, to] of [...row].sort(([a], [b]) => (a < b ? -1 : 1))) {
       const isTrodden = trodden.has(JSON.stringify([from, event]));
       const attributes = dotAttributes({ label: dotLabel(event), ...(isTrodden && style) });
-      lines.push(`  ${dotId(from)}->${dotId(to)}${attributes};`);
+      lines.push(`${dotId(from)}->${dotId(to)}${attributes};`);
     }
   }
-  return [...lines, '}'].join(sep);
+  return dotGraph(lines, given);
 }
 
-function checkOptions(given: MachineDotOptions | undefined) {
-  const options = ownOptions(given, 'the options of a picture');
-  checkKnown(options, ['name', 'sep', 'historyStyle'], "a machine's picture");
-  const { name, sep = '\n', historyStyle = {} } = options;
-  if (name !== undefined && typeof name !== 'string') throw new InvalidArgumentError("a graph's name is a string");
-  // Anything else would become a part of the graph.
-  if (typeof sep !== 'string' || !/^\s*$/.test(sep)) throw new InvalidArgumentError('sep is white space');
-  if (!isRecord(historyStyle) || !Object.values(historyStyle).every((value) => typeof value === 'string')) {
+function checkStyle(style: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  if (!isRecord(style) || !Object.values(style).every((value) => typeof value === 'string')) {
     throw new InvalidArgumentError('historyStyle is an object of strings');
   }
-  const quoted = Object.entries(historyStyle).map(([key, value]) => [key, dotString(value)] as const);
-  return { name, sep, style: Object.fromEntries(quoted) };
+  return Object.fromEntries(Object.entries(style).map(([key, value]) => [key, dotString(value)]));
 }

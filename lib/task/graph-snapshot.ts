@@ -1,7 +1,7 @@
 // What a graph of tasks looks like at one moment: plain data, for pictures, reports and the journal.
 
-import { describe } from '../describe.js';
 import { checkKnown, ownOptions } from '../own-options.js';
+import { errorText } from './error-text.js';
 import { friends } from './graph-task.js';
 import { checkTasks } from './make-options.js';
 import type { Task } from './task.js';
@@ -23,7 +23,7 @@ export interface GraphNode {
   readonly endedAt?: number;
   /** Where it ran: `worker 2`, or `here` for the creator's thread. */
   readonly worker?: string;
-  /** Of a FAILED, CANCELLED or ABORT task. */
+  /** Of a FAILED, CANCELLED or ABORT task: whole, with its stack. */
   readonly error?: string;
 }
 
@@ -84,6 +84,6 @@ function nodeOf(task: Task, idOf: (task: Task) => string): GraphNode {
     ...(key !== undefined && { key }),
     ...times,
     ...(worker !== undefined && { worker: worker === 0 ? 'here' : `worker ${worker}` }),
-    ...(outcome !== undefined && 'error' in outcome && { error: describe(outcome.error) }),
+    ...(outcome !== undefined && 'error' in outcome && { error: errorText(outcome.error) }),
   };
 }

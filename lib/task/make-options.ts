@@ -24,8 +24,17 @@ export interface MakeOptions {
   readonly signal?: AbortSignal;
   /** Whether those begin first that the longest chain of tasks waits for; false unless given. */
   readonly criticalPath?: boolean;
-  /** For that. A task of which nothing is known counts as the average of the others. */
+  /** For that; what the journal knows unless given. A task of which nothing is known counts as the average of the others. */
   readonly durations?: Durations;
+  /** Where is written what is done, which is not done again: a `Journal`. None unless given. */
+  readonly journal?: TaskJournal;
+}
+
+/** What a make needs of a journal. */
+export interface TaskJournal {
+  /** Those that are done are DONE from now on, what the others come to is written. Returns what ends it. */
+  attach(tasks: Iterable<Task>): Promise<() => Promise<void>>;
+  durations(): ReadonlyMap<string, number>;
 }
 
 export interface MakeSettings {
@@ -36,15 +45,23 @@ export interface MakeSettings {
   readonly signal: AbortSignal | undefined;
   readonly criticalPath: boolean;
   readonly durations: ReadonlyMap<string, number>;
+  readonly journal: TaskJournal | undefined;
 }
 
-const KNOWN = ['failFast', 'queue', 'concurrency', 'signal', 'criticalPath', 'durations'];
+const KNOWN = ['failFast', 'queue', 'concurrency', 'signal', 'criticalPath', 'durations', 'journal'];
 
 /** @throws InvalidArgumentError, OutOfRangeError */
 export function checkMakeOptions(options: MakeOptions | undefined): MakeSettings {
   const given = ownOptions(options, 'the options of make');
   checkKnown(given, KNOWN, 'make');
-  const { failFast = false, criticalPath = false, concurrency = Number.POSITIVE_INFINITY, queue, durations } = given;
+  const {
+    failFast = false,
+    criticalPath = false,
+    concurrency = Number.POSITIVE_INFINITY,
+    queue,
+    durations,
+    journal,
+  } = given;
   if (typeof failFast !== 'boolean') throw new InvalidArgumentError('failFast is true or false');
   if (typeof criticalPath !== 'boolean') throw new InvalidArgumentError('criticalPath is true or false');
   if (concurrency !== Number.POSITIVE_INFINITY) integer('concurrency', concurrency, 1, Number.MAX_SAFE_INTEGER);
@@ -55,7 +72,8 @@ export function checkMakeOptions(options: MakeOptions | undefined): MakeSettings
     signal: checkSignal(given.signal),
     manager: typeof queue === 'function' ? undefined : checkManager(queue),
     enqueue: typeof queue === 'function' ? queue : undefined,
-    durations: checkDurations(durations),
+    durations: checkDurations(durations ?? checkJournal(journal)?.durations()),
+    journal,
   };
 }
 
@@ -65,6 +83,11 @@ export function checkManager(manager: unknown): Manager | undefined {
     return manager as Manager | undefined;
   }
   throw new InvalidArgumentError('a queue is a manager, or a function that takes a task');
+}
+
+function checkJournal(journal: TaskJournal | undefined): TaskJournal | undefined {
+  if (journal === undefined || typeof (journal as Partial<TaskJournal> | null)?.attach === 'function') return journal;
+  throw new InvalidArgumentError('a journal is what Journal.open resolves to');
 }
 
 /** One task, or several. @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) */

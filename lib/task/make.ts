@@ -21,7 +21,7 @@ import { warnThrown } from './warn.js';
  *
  * @throws InvalidArgumentError, OutOfRangeError at the call.
  * @throws from the iteration, before anything has changed: FSMError (ERR_BOSUN_FSM) for a task in PREPARE, CycleError
- * (ERR_BOSUN_CYCLE); at any time the reason of `signal`.
+ * (ERR_BOSUN_CYCLE); at any time the reason of `signal`, and a JournalError (ERR_BOSUN_JOURNAL).
  */
 export function make(tasks: Task | Iterable<Task>, options?: MakeOptions): AsyncGenerator<Task, void, undefined> {
   return run(checkTasks(tasks), checkMakeOptions(options));
@@ -40,16 +40,23 @@ export async function makeNow(tasks: Task | Iterable<Task>, options?: MakeOption
  * @throws what `make` throws at the call and before anything has changed.
  */
 export function makeLater(manager: Manager, tasks: Task | Iterable<Task>, options?: Omit<MakeOptions, 'queue'>): void {
-  const making = new Making(checkTasks(tasks), checkMakeOptions({ ...options, queue: manager }));
+  const settings = checkMakeOptions({ ...options, queue: manager });
+  const all = checkTasks(tasks);
+  const making = settings.journal === undefined ? new Making(all, settings).run() : run(all, settings);
   finish(making).catch((error: unknown) => warnThrown('makeLater', error));
 }
 
-async function finish(making: Making): Promise<void> {
-  for await (const _ of making.run());
+async function finish(making: AsyncGenerator<Task>): Promise<void> {
+  for await (const _ of making);
 }
 
 async function* run(tasks: readonly Task[], settings: MakeSettings): AsyncGenerator<Task, void, undefined> {
-  yield* new Making(tasks, settings).run();
+  const detach = await settings.journal?.attach(tasks);
+  try {
+    yield* new Making(tasks, settings).run();
+  } finally {
+    await detach?.();
+  }
 }
 
 makeBy(make);

@@ -2,9 +2,8 @@
 
 import { EventEmitter, setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
-import { setImmediate as turn } from 'node:timers/promises';
 import { builtin } from '../builtin.js';
-import { InvalidArgumentError, WorkerLostError, WorkerStartError, WorkerTerminatedError } from '../errors.js';
+import { InvalidArgumentError, WorkerLostError, WorkerStartError } from '../errors.js';
 import { Mailbox } from '../mailbox.js';
 import { delay, oneOf, ownOptions } from '../own-options.js';
 import { type EndMessage, FIRST_ROOM, type StartDetails, type StartedMessage } from '../runtime/target-loop.js';
@@ -12,18 +11,11 @@ import type { ProgressListener } from '../task/manager.js';
 import { tell } from '../task/progress.js';
 import { assertNotImporting } from '../task/target.js';
 import { SAY } from '../wire/line.js';
-import { within } from '../within.js';
 import { type Place, processPlace, threadPlace } from './place.js';
 import { remotePlace } from './remote-place.js';
 import { remoteTarget, type SentTarget, travellingTarget, type WorkerTarget } from './target.js';
-import { READ_AFTER_EXIT_MS } from './worker-life.js';
 import { checkOptions, isToRun, remoteOf, WORKER_OPTIONS, type WorkerOptions, WorkerType } from './worker-options.js';
-
-/** How a Worker ended. */
-export interface WorkerEndDetails {
-  readonly code: number | null;
-  readonly signal: NodeJS.Signals | null;
-}
+import { type WorkerEndDetails, WorkerRun } from './worker-run.js';
 
 export interface WorkerEvents {
   /** It runs; the same as `started`. */
@@ -97,24 +89,10 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   /** An owner's Worker is never the one inside. */
   readonly isChild = false;
   protected readonly options: WorkerOptions;
-  #place: Place | undefined;
-  #started: Promise<void> = Promise.resolve();
-  #resolveStarted: () => void = () => {};
-  #rejectStarted: (error: Error) => void = () => {};
-  #isOver = true;
-  #over: Promise<void> = Promise.resolve();
-  #where: StartedMessage | undefined;
-  #end: Partial<EndMessage> | undefined;
-  #error: Error | undefined;
-  #lineError: Error | undefined;
-  #hasStarted = false;
-  #exit: WorkerEndDetails | undefined;
-  #state: unknown;
-  #isClosed = false;
-  #isStopped = false;
+  /** Undefined until it is started. */
+  #run: WorkerRun | undefined;
   /** What a generator has yielded and nobody has read. */
   readonly #values = new Mailbox<unknown>();
-  #hasEndlessRoom = false;
 
   /** @internal */
   constructor(workerType: WorkerType, isPersistent: boolean, given: WorkerOptions, known: readonly string[] = KNOWN) {
@@ -128,7 +106,6 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
     made += 1;
     this.name = options.name ?? `worker ${made}`;
     this.userId = options.userId;
-    this.#state = options.initialState;
     if (isToRun(options)) this.begin();
     else this.#values.end();
   }
@@ -147,17 +124,17 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   /** The name of its host; of a remote worker, from `started` on. */
   get host(): string | undefined {
-    return this.isRemote ? this.#where?.host : this.parentHost;
+    return this.isRemote ? this.#run?.where?.host : this.parentHost;
   }
 
   /** Of the process that it is, or is a thread of; undefined when it was never started. */
   get pid(): number | undefined {
-    return this.#place?.pid ?? this.#where?.pid;
+    return this.#run?.place.pid ?? this.#run?.where?.pid;
   }
 
   /** The number of the thread in its process: 0 is the main one. */
   get tid(): number {
-    return this.#place?.tid ?? 0;
+    return this.#run?.place.tid ?? 0;
   }
 
   get id(): WorkerIdentity {
@@ -173,36 +150,35 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
    * it cannot be; that is no unhandled rejection by itself, for it is its `error` too.
    */
   get started(): Promise<this> {
-    const started = this.#started.then(() => this);
+    const started = Promise.resolve(this.#run?.started).then(() => this);
     started.catch(() => {});
     return started;
   }
 
   /** What the target returned; undefined while it is alive. */
   get result(): R | undefined {
-    return this.#isOver && this.#error === undefined ? (this.#end?.result as R | undefined) : undefined;
+    const run = this.#ended;
+    return run?.error === undefined ? (run?.end?.result as R | undefined) : undefined;
   }
 
   /** What the target threw, with its stack over there; undefined when it was killed and could not say. */
   get error(): Error | undefined {
-    return this.#isOver ? this.#error : undefined;
+    return this.#ended?.error;
   }
 
   /** Undefined while it is alive; true when the target threw, or was killed. */
   get hasError(): boolean | undefined {
-    if (!this.#isOver) return undefined;
-    if (this.#place === undefined) return false;
-    return this.#error !== undefined || this.#end === undefined;
+    return this.#run === undefined ? false : this.#ended?.hasError;
   }
 
   /** How its process or thread ended; undefined before. */
   get exit(): WorkerEndDetails | undefined {
-    return this.#exit;
+    return this.#run?.exit;
   }
 
   /** What the target left in `ctx.userState`, from its end on; until then, what it began with. */
   get userState(): unknown {
-    return this.#state;
+    return this.#run === undefined ? this.options.initialState : this.#run.state;
   }
 
   set userState(_value: unknown) {
@@ -210,7 +186,7 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   }
 
   isAlive(): boolean {
-    return !this.#isOver;
+    return this.#run !== undefined && !this.#run.isOver;
   }
 
   /**
@@ -224,8 +200,9 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   /** No more input. Does nothing to a worker that takes none. */
   close(): void {
-    if (this.#isClosed || this.#isOver) return;
-    this.#isClosed = true;
+    const run = this.#run;
+    if (run === undefined || run.isClosed || run.isOver) return;
+    run.isClosed = true;
     this.send(SAY.CLOSE);
   }
 
@@ -238,11 +215,13 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   async wait(timeout?: number): Promise<boolean> {
     if (timeout !== undefined) delay('timeout', timeout);
     this.close();
-    if (!this.#hasEndlessRoom) {
-      this.#hasEndlessRoom = true;
+    const run = this.#run;
+    if (run === undefined) return true;
+    if (!run.hasEndlessRoom) {
+      run.hasEndlessRoom = true;
       this.send(SAY.ROOM, Number.MAX_SAFE_INTEGER);
     }
-    return this.#overWithin(timeout);
+    return run.overWithin(timeout);
   }
 
   /**
@@ -254,17 +233,18 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   async terminate(options: TerminateOptions = {}): Promise<boolean> {
     const { timeout = 1_000, force = true } = ownOptions(options, 'the options of terminate');
     delay('timeout', timeout);
-    if (this.#isOver) return true;
-    if (!this.#isStopped) {
-      this.#isStopped = true;
-      this.#isClosed = true;
-      this.#place?.raiseFlag();
+    const run = this.#run;
+    if (run === undefined || run.isOver) return true;
+    if (!run.isStopped) {
+      run.isStopped = true;
+      run.isClosed = true;
+      run.place.raiseFlag();
       this.send(SAY.STOP);
     }
-    if (await this.#overWithin(timeout)) return true;
+    if (await run.overWithin(timeout)) return true;
     if (!force) return false;
-    await this.#place?.life.stop(() => {}, { grace: 0 });
-    await this.#over;
+    await run.place.life.stop(() => {}, { grace: 0 });
+    await run.whenOver;
     return true;
   }
 
@@ -276,11 +256,11 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   /** What a generator yields, as it comes; it goes at the reader's pace. Then throws `error`, if there is one. */
   async *[Symbol.asyncIterator](): AsyncGenerator<unknown> {
     for (let next = await this.#values.take(); !next.done; next = await this.#values.take()) {
-      if (!this.#hasEndlessRoom) this.send(SAY.ROOM, 1);
+      if (this.#run?.hasEndlessRoom === false) this.send(SAY.ROOM, 1);
       yield next.value;
     }
-    await this.#over;
-    if (this.#error !== undefined) throw this.#error;
+    await this.whenOver;
+    if (this.error !== undefined) throw this.error;
     if (this.hasError === true) throw this.lost();
   }
 
@@ -294,67 +274,48 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
       : travellingTarget(given as WorkerTarget, allowInline === true);
     const { signal } = this.options;
     signal?.throwIfAborted();
-    const place = this.#open();
-    this.#place = place;
+    const run = new WorkerRun(this.#open(), state, {
+      receive: (type, value) => this.receive(type, value),
+      neverStarted: (how, cause) => this.#neverStarted(how, cause),
+      over: ({ exit }) => this.#onOver(exit as WorkerEndDetails),
+    });
+    this.#run = run;
     this.#values.reopen();
-    this.#where = undefined;
-    this.#hasStarted = false;
-    this.#state = state;
-    this.#end = undefined;
-    this.#error = undefined;
-    this.#exit = undefined;
-    this.#isClosed = false;
-    this.#isStopped = false;
-    this.#isOver = false;
     active.add(this);
-    this.#started = new Promise((resolve, reject) => {
-      this.#resolveStarted = resolve;
-      this.#rejectStarted = reject;
-    });
-    this.#started.catch(() => {});
-    this.#lineError = undefined;
-    const ended = new Promise<void>((resolve) => {
-      place.line.onEnd = (error) => {
-        this.#lineError = error;
-        resolve();
-      };
-    });
-    place.line.onMessage = (type, value) => this.receive(type, value);
-    this.#over = this.#watch(place, ended);
     // As many workers as one likes may share it.
     if (signal !== undefined) setMaxListeners(0, signal);
     const abort = () => void this.terminate();
     signal?.addEventListener('abort', abort, { once: true });
-    void this.#over.then(() => signal?.removeEventListener('abort', abort));
-    void this.#sendStart(place, target, state);
+    void run.whenOver.then(() => signal?.removeEventListener('abort', abort));
+    void this.#sendStart(run, target);
   }
 
   /** Says something to the worker, if it is there. @throws DataCloneError */
   protected send(type: number, value?: unknown): void {
-    if (!this.#isOver) this.#place?.line.send(type, value);
+    this.#living?.place.line.send(type, value);
   }
 
   /** The same for one of many short messages, see Line. @throws DataCloneError */
   protected sendSoon(type: number, value: unknown): void {
-    if (!this.#isOver) this.#place?.line.sendSoon(type, value);
+    this.#living?.place.line.sendSoon(type, value);
   }
 
   /** Resolves when the worker has taken most of what was sent. */
   protected async drained(): Promise<void> {
-    await this.#place?.line.drained();
+    await this.#run?.place.line.drained();
   }
 
   protected get isClosed(): boolean {
-    return this.#isClosed;
+    return this.#run?.isClosed ?? false;
   }
 
   protected decodeError(bytes: Uint8Array): unknown {
-    return this.#place?.line.decodeError(bytes);
+    return this.#run?.place.line.decodeError(bytes);
   }
 
   /** Which input it died of, if it did. */
   protected get failedInput(): number | undefined {
-    return this.#end?.sequence;
+    return this.#run?.end?.sequence;
   }
 
   protected receive(type: number, value: unknown): void {
@@ -364,14 +325,15 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
         break;
       case SAY.VALUE:
         // More than there was room for: a server that does not keep to it could fill the memory.
-        if (this.isRemote && !this.#hasEndlessRoom && this.#values.size >= FIRST_ROOM) this.#place?.line.destroy();
-        else this.#values.put(value);
+        if (this.isRemote && this.#run?.hasEndlessRoom === false && this.#values.size >= FIRST_ROOM) {
+          this.#run.place.line.destroy();
+        } else this.#values.put(value);
         break;
       case SAY.PROGRESS:
         this.#tellProgress(value as readonly [unknown]);
         break;
       case SAY.END:
-        this.#onEnd(value as EndMessage);
+        this.#run?.onEnd(value as EndMessage);
         break;
     }
   }
@@ -385,20 +347,20 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   /** Resolves when it is. */
   protected get whenOver(): Promise<void> {
-    return this.#over;
+    return this.#run?.whenOver ?? Promise.resolve();
   }
 
   /** It has ended before it could begin with anything: it did not start, or its target could not be loaded. */
   protected get hasDoneNothing(): boolean {
-    return !this.#hasStarted || (this.#end !== undefined && this.#end.sequence === undefined);
+    return this.#run?.hasDoneNothing ?? true;
   }
 
   /** What a caller is told that waited for a worker which can say nothing any more. */
   protected lost(): WorkerLostError {
-    const { code = null, signal = null } = this.#exit ?? {};
+    const { code = null, signal = null } = this.exit ?? {};
     const how = signal ?? (code === null ? 'a lost connection' : `exit code ${code}`);
     return new WorkerLostError(`${this.name} ended with ${how} before it could answer`, {
-      ...(this.#error !== undefined && { cause: this.#error }),
+      ...(this.error !== undefined && { cause: this.error }),
       pid: this.pid,
       exitCode: code,
       exitSignal: signal,
@@ -416,8 +378,9 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
     return (workerType === 'thread' ? threadPlace : processPlace)({ name, env, execArgv, resourceLimits });
   }
 
-  async #sendStart(place: Place, target: SentTarget | Promise<SentTarget>, state: unknown): Promise<void> {
+  async #sendStart(run: WorkerRun, target: SentTarget | Promise<SentTarget>): Promise<void> {
     const { args = [], kwargs, setNames = true, transferList = [] } = this.options;
+    const { place, state } = run;
     const { lifeline } = place;
     try {
       const message: readonly [SentTarget, StartDetails] = [
@@ -434,10 +397,7 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
       ];
       place.line.send(SAY.START, message, transferList);
     } catch (error) {
-      // Nothing has begun.
-      this.#error = error as Error;
-      this.#rejectStarted(error as Error);
-      void place.life.kill();
+      run.refuse(error as Error);
     }
   }
 
@@ -446,53 +406,33 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
   }
 
   #onStarted(message: StartedMessage): void {
-    this.#where = message;
-    this.#hasStarted = true;
-    this.#place?.life.markAlive();
-    this.#resolveStarted();
+    this.#run?.onStarted(message);
     // What a listener throws is no fault of the worker.
     queueMicrotask(() => this.emit('start'));
   }
 
-  #onEnd(message: EndMessage): void {
-    this.#end = message;
-    this.#state = message.state;
-    if (message.error !== undefined) {
-      const error = asError(this.decodeError(message.error));
-      this.#error = message.terminated ? new WorkerTerminatedError(error.message, { cause: error }) : error;
-    }
-  }
-
-  async #watch({ life, line }: Place, ended: Promise<void>): Promise<void> {
-    const { exitCode: code, exitSignal: signal } = await life.exited;
-    if (!(await within(READ_AFTER_EXIT_MS, ended))) {
-      // A thread that had no core meanwhile finds its timers due before it has read what came; the end of a stream is an
-      // event one turn behind that.
-      await turn();
-      await turn();
-    }
-    line.destroy();
-    this.#exit = { code, signal };
-    this.#isOver = true;
+  #onOver(exit: WorkerEndDetails): void {
     active.delete(this);
-    if (!this.#hasStarted) this.#onNeverStarted(signal ?? `exit code ${code}`, this.#lineError ?? life.spawnError);
     this.#values.end();
     this.over();
-    const details = this.#exit;
-    queueMicrotask(() => this.emit('exit', details));
+    queueMicrotask(() => this.emit('exit', exit));
   }
 
-  #onNeverStarted(how: string, cause: Error | undefined): void {
+  #neverStarted(how: string, cause: Error | undefined): Error {
     const why = this.isRemote
       ? 'the server could not be reached, or did not let it in: look at `cause`, and at the token'
       : `it ended with ${how} before it was there`;
-    this.#error ??= new WorkerStartError(`${this.name} could not be started: ${why}`, { cause });
-    this.#rejectStarted(this.#error);
+    return new WorkerStartError(`${this.name} could not be started: ${why}`, { cause });
   }
 
-  #overWithin(timeout: number | undefined): Promise<boolean> {
-    if (this.#isOver) return Promise.resolve(true);
-    return timeout === undefined ? this.#over.then(() => true) : within(timeout, this.#over);
+  /** The run, if it is over. */
+  get #ended(): WorkerRun | undefined {
+    return this.#run?.isOver === true ? this.#run : undefined;
+  }
+
+  /** And if it is not. */
+  get #living(): WorkerRun | undefined {
+    return this.#run?.isOver === false ? this.#run : undefined;
   }
 }
 
@@ -521,8 +461,4 @@ export class RemoteWorker<R = unknown> extends Worker<R> {
   constructor(options: WorkerOptions = {}) {
     super('remote', false, options);
   }
-}
-
-function asError(thrown: unknown): Error {
-  return thrown instanceof Error ? thrown : new Error(String(thrown), { cause: thrown });
 }

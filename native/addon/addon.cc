@@ -11,6 +11,7 @@ Napi::Object Init(Napi::Env env, Napi::Object exports) {
   exports.Set("FrameDecoder", bosun::DefineFrameDecoder(env));
   exports.Set("HostPage", bosun::DefineHostPage(env));
   exports.Set("ParentGuard", bosun::DefineParentGuard(env));
+  bosun::DefineDatagram(env, exports);
   bosun::DefineDescriptors(env, exports);
   bosun::DefineLeftovers(env, exports);
   bosun::DefineQueue(env, exports);

@@ -12,8 +12,9 @@ export function rate(perSecond: number): string {
   return `${perSecond >= 100 ? GROUPED.format(Math.round(perSecond)) : PRECISE.format(perSecond)}/s`;
 }
 
-/** `0.42 s`, `12.3 s`, `4:05 min`, `2:07:09 h`. */
+/** `0.4 ms`, `42 ms`, `0.42 s`, `12.3 s`, `4:05 min`, `2:07:09 h`. */
 export function duration(ms: number): string {
+  if (ms < 99.5) return `${ms < 0.95 ? Number(ms.toFixed(1)) : Math.round(ms)} ms`;
   const seconds = ms / 1000;
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 2 : 1)} s`;
   return clock(seconds) + (seconds < 3600 ? ' min' : ' h');
