@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
+  FSM,
   type GraphNode,
   type GraphSnapshot,
   graphAsDot,
@@ -11,6 +12,7 @@ import {
   makeNow,
   snapshotOf,
   Task,
+  TaskQueue,
   type TaskState,
   tasksAsDot,
   tasksAsSvg,
@@ -161,6 +163,30 @@ describe('pictures of tasks', () => {
     for (const bad of [5, undefined, [{}]] as Misuse[]) assert.throws(() => tasksAsDot(bad), INVALID);
     assert.throws(() => tasksAsDot(t1, { follow: true } as Misuse), INVALID);
     await assert.rejects(tasksAsSvg(t1, { sep: ' ' } as Misuse), INVALID);
+  });
+
+  test('are what a task, a queue, and a class of its own say', async () => {
+    class Step extends Task<void> {
+      static override readonly dotFillColors = { ...Task.dotFillColors, PENDING: '#eeeeff' };
+      override run(): void {}
+      override dotNodeLabel(): string {
+        return `step "${this.name}"\n\n<${this.state}>`;
+      }
+    }
+    const step = new Step({ name: 'one' });
+    const next = step.andThen('two', () => {});
+    const line = `  t1[style=filled,fillcolor="#eeeeff",label="step \\"one\\"\\n\\n<PENDING>"];`;
+    assert.deepEqual(step.asDot().split('\n'), ['digraph {', line, '  t1->t2;', '}']);
+    assert.equal(step.asDot({ followBlocking: true }), Task.tasksAsDot([step, next]));
+    assert.equal(new TaskQueue([step, next]).asDot({ name: 'Q' }), tasksAsDot([step, next], { name: 'Q' }));
+    const texts = elementsOf(readXml(await step.asSvg()), 'text').map(({ text }) => text);
+    assert.deepEqual(
+      texts.filter((text) => text?.trim() !== ''),
+      ['step "one"', '<PENDING>'],
+    );
+    assert.equal(await Task.tasksAsSvg([step]), await step.asSvg());
+    // What its states lead to.
+    assert.match(FSM.prototype.asDot.call(step), /PENDING->RUNNING\[label="dispatch"\]/);
   });
 
   test('follow the states, and are green in the end', async () => {

@@ -14,8 +14,10 @@ export interface GraphDotOptions extends DotOptions {
   readonly timings?: boolean;
 }
 
-/** States that are not here are white. */
-const FILL: { readonly [state in TaskState]?: string } = {
+/** The colours of nodes by state, names or `#rrggbb`; those of states that are not here are white. */
+export type FillColors = { readonly [state in TaskState]?: string };
+
+export const FILL: FillColors = {
   RUNNING: 'yellow',
   DONE: 'green',
   FAILED: 'red',
@@ -38,6 +40,8 @@ export function graphAsDot(snapshot: GraphSnapshot, options?: GraphDotOptions): 
 
 /** More attributes of nodes and edges, for pictures that show more than the states. */
 export interface Decoration {
+  /** In place of its name and state. */
+  label?(node: GraphNode): string;
   node(node: GraphNode): Readonly<Record<string, string>>;
   edge(from: string, to: string): Readonly<Record<string, string>>;
 }
@@ -69,7 +73,7 @@ export function decoratedDot(
   };
   for (const node of nodes.slice(0, drawn)) {
     const { id, state } = node;
-    const label = dotLabel(labelOf(node, timings));
+    const label = dotLabel(labelOf(node, timings, decoration));
     const attributes = { style: 'filled', fillcolor: FILL[state] ?? 'white', label, ...decoration?.node(node) };
     lines.push(`${dotId(id)}${dotAttributes(attributes)};`);
     addEdges(id);
@@ -78,7 +82,8 @@ export function decoratedDot(
   return dotGraph(lines, graph);
 }
 
-function labelOf(node: GraphNode, timings: boolean): string {
+function labelOf(node: GraphNode, timings: boolean, decoration: Decoration | undefined): string {
   const ms = timings ? runTime(node) : undefined;
-  return `${node.name}\n${node.state}${ms === undefined ? '' : `\n${duration(ms)}`}`;
+  const text = decoration?.label?.(node) ?? `${node.name}\n${node.state}`;
+  return ms === undefined ? text : `${text}\n${duration(ms)}`;
 }

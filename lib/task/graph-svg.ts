@@ -5,7 +5,7 @@ import { InvalidArgumentError, PictureError } from '../errors.js';
 import { checkKnown, checkSignal, ownOptions } from '../own-options.js';
 import { entryFile } from '../package-root.js';
 import { dotString } from './dot.js';
-import { decoratedDot, type GraphDotOptions } from './graph-dot.js';
+import { type Decoration, decoratedDot, type GraphDotOptions } from './graph-dot.js';
 import { checkSnapshot } from './graph-nodes.js';
 import type { GraphNode, GraphSnapshot } from './graph-snapshot.js';
 import { legalText } from './xml-text.js';
@@ -38,20 +38,31 @@ const QUICK = { nslimit: 1, nslimit1: 1, mclimit: 0.2, splines: 'line' };
  * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT)
  * @throws PictureError (ERR_BOSUN_PICTURE) when Graphviz gives up. Also whatever is the reason of `signal`.
  */
-export async function graphAsSvg(snapshot: GraphSnapshot, options?: GraphSvgOptions): Promise<string> {
+export function graphAsSvg(snapshot: GraphSnapshot, options?: GraphSvgOptions): Promise<string> {
+  return decoratedSvg(snapshot, options);
+}
+
+/** The same with other labels and more attributes of nodes. */
+export async function decoratedSvg(
+  snapshot: GraphSnapshot,
+  options: GraphSvgOptions | undefined,
+  decoration: Partial<Decoration> = {},
+): Promise<string> {
   const given = ownOptions(options, 'the options of a picture');
   checkKnown(given, ['name', 'timings', 'highlight', 'signal'], "a graph's picture");
   const { highlight = [], signal, ...graph } = given;
   if (!Array.isArray(highlight)) throw new InvalidArgumentError('highlight is an array of ids of tasks');
   checkSignal(signal)?.throwIfAborted();
   const steps = new Map(highlight.map((id, i) => [id, highlight[i + 1]]));
-  const nodes = checkSnapshot(snapshot).map((node) => ({ ...node, name: withoutEmptyLines(node.name) }));
+  const nodes = checkSnapshot(snapshot);
   const dot = decoratedDot({ nodes }, graph, {
-    node: ({ id, state }) => ({
+    label: (node) => withoutEmptyLines(decoration.label?.(node) ?? `${node.name}\n${node.state}`),
+    node: (node) => ({
       fontname: FONT,
-      class: dotString(steps.has(id) ? `${state} highlight` : state),
-      ...(state === 'ABORT' && { fontcolor: 'white' }),
-      ...(steps.has(id) && STRONG),
+      class: dotString(steps.has(node.id) ? `${node.state} highlight` : node.state),
+      ...(node.state === 'ABORT' && { fontcolor: 'white' }),
+      ...(steps.has(node.id) && STRONG),
+      ...decoration.node?.(node),
     }),
     edge: (from, to) => (steps.has(from) && steps.get(from) === to ? { class: 'highlight', ...STRONG } : {}),
   });
@@ -62,8 +73,8 @@ export async function graphAsSvg(snapshot: GraphSnapshot, options?: GraphSvgOpti
 }
 
 /** This build of Graphviz reads beyond its memory for some labels with empty lines, and fails with an error of WebAssembly. */
-function withoutEmptyLines(name: string): string {
-  return name.replace(/^$/gm, ' ');
+function withoutEmptyLines(label: string): string {
+  return label.replace(/^$/gm, ' ');
 }
 
 /** One that every viewer has; Graphviz makes room for its letters. */

@@ -1,13 +1,13 @@
 // Pictures of tasks as they are now.
 
 import { checkKnown, ownOptions } from '../own-options.js';
-import type { DotOptions } from './dot.js';
-import { decoratedDot } from './graph-dot.js';
-import { snapshotOf } from './graph-snapshot.js';
-import { type GraphSvgOptions, graphAsSvg } from './graph-svg.js';
+import { type DotOptions, dotId } from './dot.js';
+import { type Decoration, decoratedDot } from './graph-dot.js';
+import { type GraphNode, type GraphSnapshot, snapshotOf } from './graph-snapshot.js';
+import { decoratedSvg, type GraphSvgOptions } from './graph-svg.js';
 import { friends } from './graph-task.js';
 import { checkTasks } from './make-options.js';
-import type { Task } from './task.js';
+import { picturesBy, type Task } from './task.js';
 
 /** Options of a picture of tasks. */
 export interface TasksDotOptions extends DotOptions {
@@ -28,11 +28,12 @@ export interface TasksSvgOptions extends GraphSvgOptions, Pick<TasksDotOptions, 
 export function tasksAsDot(tasks: Task | Iterable<Task>, options?: TasksDotOptions): string {
   const { followBlocking = false, ...picture } = ownOptions(options, 'the options of a picture');
   checkKnown(picture, ['name', 'sep', 'timings'], 'a picture of tasks');
-  const drawn = checkTasks(tasks);
-  const all = new Set(drawn);
-  // What is added to the set is gone through as well.
-  for (const task of followBlocking ? all : drawn) for (const other of friends.blockingOf(task)) all.add(other);
-  return decoratedDot(snapshotOf(all), picture, undefined, followBlocking ? all.size : drawn.length);
+  const drawn = new Set(checkTasks(tasks));
+  const count = drawn.size;
+  const all = withBlocked(drawn, followBlocking);
+  const snapshot = snapshotOf(all);
+  const decoration = { ...looksOf(snapshot, all), edge: () => ({}) };
+  return decoratedDot(snapshot, picture, decoration, followBlocking ? all.size : count);
 }
 
 /**
@@ -42,5 +43,31 @@ export function tasksAsDot(tasks: Task | Iterable<Task>, options?: TasksDotOptio
  */
 export async function tasksAsSvg(tasks: Task | Iterable<Task>, options?: TasksSvgOptions): Promise<string> {
   const { followBlocking = false, ...picture } = ownOptions(options, 'the options of a picture');
-  return graphAsSvg(snapshotOf(tasks, { followBlocking }), { ...picture });
+  const given = new Set(checkTasks(tasks));
+  const drawn = followBlocking ? withBlocked(given, true) : given;
+  const snapshot = snapshotOf(drawn);
+  return decoratedSvg(snapshot, { ...picture }, looksOf(snapshot, drawn));
 }
+
+/** Those, and behind them what requires them; directly, or at any distance. */
+function withBlocked(tasks: Set<Task>, isEndless: boolean): Set<Task> {
+  const all = new Set(tasks);
+  // What is added to the set is gone through as well.
+  for (const task of isEndless ? all : tasks) for (const other of friends.blockingOf(task)) all.add(other);
+  return all;
+}
+
+/** What their classes say of labels and colours. */
+function looksOf({ nodes }: GraphSnapshot, tasks: Iterable<Task>): Pick<Decoration, 'label' | 'node'> {
+  const byId = new Map(Array.from(tasks, (task, i) => [nodes[i]?.id, task]));
+  const taskOf = ({ id }: GraphNode) => byId.get(id) as Task;
+  return {
+    label: (node) => String(taskOf(node).dotNodeLabel()),
+    node: (node) => {
+      const { dotFillColors } = taskOf(node).constructor as typeof Task;
+      return { fillcolor: dotId(dotFillColors[node.state] ?? 'white') };
+    },
+  };
+}
+
+picturesBy({ asDot: tasksAsDot, asSvg: tasksAsSvg });

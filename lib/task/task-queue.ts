@@ -7,6 +7,7 @@ import { checkTasks } from './make-options.js';
 import { fateOf } from './readiness.js';
 import type { Task } from './task.js';
 import { isOver } from './task-life.js';
+import { type TasksDotOptions, tasksAsDot } from './task-pictures.js';
 import { QueueRun, type QueueRunOptions } from './task-queue-run.js';
 import type { TaskState } from './task-states.js';
 
@@ -54,6 +55,11 @@ export class TaskQueue {
   /** Those in the queue, in the order in which they were added. */
   get tasks(): Task[] {
     return [...this.#entries.keys()];
+  }
+
+  /** Its tasks in the DOT language: `tasksAsDot`. @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) */
+  asDot(options?: TasksDotOptions): string {
+    return tasksAsDot(this.tasks, options);
   }
 
   /** Does nothing for one that is in the queue already. @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) */

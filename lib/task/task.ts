@@ -5,6 +5,7 @@ import { type InspectOptions, inspect } from 'node:util';
 import { InvalidArgumentError, NotPortableError } from '../errors.js';
 import { type TaskKind, taskKind } from './base-task.js';
 import { currentContext, type TaskContext } from './context.js';
+import { FILL, type FillColors } from './graph-dot.js';
 import { friends, GraphTask } from './graph-task.js';
 import { type Here, HereRun, hereAlone } from './here.js';
 import type { MakeOptions } from './make-options.js';
@@ -14,6 +15,7 @@ import { RunContext } from './run-context.js';
 import { exportOf, functionOf, importModule, moduleUrl, type TargetReference } from './target.js';
 import { checkTaskJson, restoreFrom, type TaskJson, toJson } from './task-json.js';
 import { checkTaskOptions, type TaskOptions } from './task-options.js';
+import type { TasksDotOptions, TasksSvgOptions } from './task-pictures.js';
 
 /** A task's own function: `args`, then `kwargs` as one object when there are any, then the context. */
 // biome-ignore lint/suspicious/noExplicitAny: any argument list is a legal one, and only `any` accepts them all
@@ -32,6 +34,18 @@ let make: Make;
 /** What `make()` of tasks does, which stands on tasks itself. */
 export function makeBy(own: Make): void {
   make = own;
+}
+
+/** Likewise what draws them. */
+interface Pictures {
+  asDot(tasks: Task | Iterable<Task>, options?: TasksDotOptions): string;
+  asSvg(tasks: Task | Iterable<Task>, options?: TasksSvgOptions): Promise<string>;
+}
+
+let pictures: Pictures;
+
+export function picturesBy(own: Pictures): void {
+  pictures = own;
 }
 
 let fromJson: (Class: typeof Task, json: TaskJson) => Task;
@@ -117,6 +131,19 @@ export class Task<R = unknown> extends GraphTask<R> {
   static fromJSON(json: TaskJson): Task {
     // biome-ignore lint/complexity/noThisInStatic: the subclass that it is called on
     return fromJson(this, json);
+  }
+
+  /** Colours of the nodes of pictures, by state; for subclasses to override. */
+  static readonly dotFillColors: FillColors = FILL;
+
+  /** Several tasks in the DOT language: `tasksAsDot`. @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) */
+  static tasksAsDot(tasks: Task | Iterable<Task>, options?: TasksDotOptions): string {
+    return pictures.asDot(tasks, options);
+  }
+
+  /** Several tasks as SVG: `tasksAsSvg`. @throws as that. */
+  static tasksAsSvg(tasks: Task | Iterable<Task>, options?: TasksSvgOptions): Promise<string> {
+    return pictures.asSvg(tasks, options);
   }
 
   /** The task whose body is running here; undefined outside of one, and where a function is called by itself. */
@@ -268,6 +295,26 @@ export class Task<R = unknown> extends GraphTask<R> {
   /** What it does, how it stands and how it ended, for `fromJSON`; its args, fields and result as far as JSON goes. */
   toJSON(): TaskJson {
     return toJson(this as Task);
+  }
+
+  /** The text of its node in pictures: its name and its state; for subclasses to override. */
+  dotNodeLabel(): string {
+    return `${this.name}\n${this.state}`;
+  }
+
+  /**
+   * The task in the DOT language, with the edges to those that require it; with `followBlocking` those too. What its states
+   * lead to is another picture: `FSM.prototype.asDot.call(task)`.
+   *
+   * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT)
+   */
+  override asDot(options?: TasksDotOptions): string {
+    return pictures.asDot(this as Task, options);
+  }
+
+  /** The same as SVG. @throws as `tasksAsSvg`. */
+  asSvg(options?: TasksSvgOptions): Promise<string> {
+    return pictures.asSvg(this as Task, options);
   }
 
   override toString(): string {
