@@ -1,15 +1,24 @@
 // Numbers as people read them.
 
-const GROUPED = new Intl.NumberFormat('en-US');
-const PRECISE = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });
+/** The first one costs 20 ms, which who only imports this does not pay. */
+let formats: { readonly grouped: Intl.NumberFormat; readonly precise: Intl.NumberFormat } | undefined;
+
+function formatsOf(): NonNullable<typeof formats> {
+  formats ??= {
+    grouped: new Intl.NumberFormat('en-US'),
+    precise: new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 }),
+  };
+  return formats;
+}
 
 export function count(value: number): string {
-  return GROUPED.format(value);
+  return formatsOf().grouped.format(value);
 }
 
 /** Per second, three digits at most that mean something. */
 export function rate(perSecond: number): string {
-  return `${perSecond >= 100 ? GROUPED.format(Math.round(perSecond)) : PRECISE.format(perSecond)}/s`;
+  const { grouped, precise } = formatsOf();
+  return `${perSecond >= 100 ? grouped.format(Math.round(perSecond)) : precise.format(perSecond)}/s`;
 }
 
 /** `0.4 ms`, `42 ms`, `0.42 s`, `12.3 s`, `4:05 min`, `2:07:09 h`. */

@@ -4,26 +4,15 @@ import { InvalidArgumentError } from '../errors.js';
 import { duration } from '../figures.js';
 import { checkKnown, ownOptions } from '../own-options.js';
 import { type DotOptions, dotAttributes, dotGraph, dotId, dotLabel } from './dot.js';
+import { FILL } from './fill-colors.js';
 import { checkSnapshot, dependentsOf, runTime } from './graph-nodes.js';
 import type { GraphNode, GraphSnapshot } from './graph-snapshot.js';
-import type { TaskState } from './task-states.js';
 
 /** Options of a graph's picture as DOT. */
 export interface GraphDotOptions extends DotOptions {
   /** Whether a task that has ended shows how long it ran; false unless given. */
   readonly timings?: boolean;
 }
-
-/** The colours of nodes by state, names or `#rrggbb`; those of states that are not here are white. */
-export type FillColors = { readonly [state in TaskState]?: string };
-
-export const FILL: FillColors = {
-  RUNNING: 'yellow',
-  DONE: 'green',
-  FAILED: 'red',
-  CANCELLED: 'gray',
-  ABORT: 'darkred',
-};
 
 /**
  * A graph of tasks as a directed graph in the DOT language: each task with its name and state, coloured by state, in the

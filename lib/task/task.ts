@@ -5,7 +5,7 @@ import { type InspectOptions, inspect } from 'node:util';
 import { InvalidArgumentError, NotPortableError } from '../errors.js';
 import { type TaskKind, taskKind } from './base-task.js';
 import { currentContext, type TaskContext } from './context.js';
-import { FILL, type FillColors } from './graph-dot.js';
+import { FILL, type FillColors } from './fill-colors.js';
 import { friends, GraphTask } from './graph-task.js';
 import { type Here, HereRun, hereAlone } from './here.js';
 import type { MakeOptions } from './make-options.js';
