@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import fc from 'fast-check';
-import { makeNow, type ProcessManager, Task } from '../lib/index.js';
+import { Journal, makeNow, type ProcessManager, Task } from '../lib/index.js';
 import { act, build, check, type Plan, plans } from './fixtures/graph-model.js';
 import { makeDirectory, makeManager } from './fixtures/scene.js';
 
@@ -92,21 +92,40 @@ describe('whatever happens to a graph and its workers', () => {
     const property = fc.asyncProperty(plans(['well', 'well', 'flaky', 'broken', 'dies'], 10), async (plan: Plan) => {
       runs += 1;
       const file = join(directory, `run-${runs}`);
-      const { tasks, wrong, requested } = build(plan, ({ behaviour, priority, key }, i) => {
-        const retry = { retry: { max: 1, on: ['lost' as const], backoff: () => 0 } };
-        const name = `task ${i}`;
-        const options = { name, priority, history: true, ...(i % 2 === 0 && retry), ...(key && { key: behaviour }) };
-        return Task.from(TASKS, 'behave', [behaviour, file, name], options);
-      });
+      const start = () =>
+        build(plan, ({ behaviour, priority, key }, i) => {
+          const retry = { retry: { max: 1, on: ['lost' as const], backoff: () => 0 } };
+          const name = `task ${i}`;
+          const options = { name, priority, history: true, ...(i % 2 === 0 && retry), ...(key && { key: behaviour }) };
+          return Task.from(TASKS, 'behave', [behaviour, file, name], options);
+        });
+      const { tasks, wrong, requested } = start();
       const { concurrency, criticalPath } = plan;
       const limits = concurrency === undefined ? {} : { concurrency };
-      const made = makeNow(requested, { ...limits, criticalPath, queue: manager });
+      const written = await Journal.open(`${file}.journal`, { sync: 'never' });
+      const made = makeNow(requested, { ...limits, criticalPath, queue: manager, journal: written });
       await Promise.all([made, act(plan, tasks, turn)]);
+      await written.close();
       assert.deepEqual(new Set(await made), new Set(requested));
+      const endedDone = new Set(tasks.filter(({ state }) => state === 'DONE'));
       await Promise.all(
         tasks.filter(({ state }) => state === 'RUNNING' || state === 'QUEUED').map((task) => task.join()),
       );
       assert.deepEqual([...wrong, ...(await check(tasks))], []);
+
+      // Who comes after it finds done what was done in the make, with its value, and nothing else.
+      const again = start();
+      await using read = await Journal.open(`${file}.journal`, { sync: 'never' });
+      const detach = await read.attach(again.requested);
+      for (const [i, task] of again.tasks.entries()) {
+        const before = tasks[i] as Task;
+        const isDone = task.state === 'DONE';
+        if (isDone || (requested.includes(before) && endedDone.has(before))) {
+          assert.deepEqual([task.state, before.state], ['DONE', 'DONE'], before.name);
+          assert.deepEqual(await task.result, await before.result);
+        }
+      }
+      await detach();
     });
     await fc.assert(property, { numRuns: 40 });
   });
