@@ -1,5 +1,8 @@
 // The public face: re-exports only.
 
+export { Tymee } from './crew/tymee.js';
+export { Tymer, type TymerOptions } from './crew/tymer.js';
+export { Tymist, type TymistOptions, type Tymth } from './crew/tymist.js';
 export * from './errors.js';
 export { ClosePolicy, type CloseReport, type WorkerExit } from './manager/close.js';
 export type {
