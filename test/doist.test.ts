@@ -162,6 +162,22 @@ describe('do()', () => {
     }
   });
 
+  test('misses no cycle of one that comes at any time, whatever tyme is rounded by', async () => {
+    for (const tock of [1 / 3, 2 / 7, 0.1]) {
+      const base = new Runner(tock);
+      await using doist = new Doist({ tock, doers: [base] });
+      await doist.enter();
+      const late: Runner[] = [];
+      for (let i = 0; i < 300; i++) {
+        const runner = new Runner(tock, 8);
+        late.push(runner);
+        await doist.extend([runner]);
+        await doist.recur();
+      }
+      for (const [i, { tymes }] of late.entries()) assert.deepEqual(tymes, base.tymes.slice(i, i + 8));
+    }
+  });
+
   test('runs one that rests less than a tock once a tock', async () => {
     const doer = new Runner(0.1, 4);
     await new Doist({ tock: 0.25, doers: [doer] }).do();
