@@ -1,6 +1,30 @@
 // The public face: re-exports only.
 
+export { DoDoer, type DoDoerOptions } from './crew/do-doer.js';
+export {
+  type Deeds,
+  Doer,
+  type DoerOptions,
+  type Doing,
+  type DoOptions,
+  type Recurred,
+  type Rest,
+} from './crew/doer.js';
+export {
+  type DoFunction,
+  type DoFunctionOptions,
+  type DoifyOptions,
+  doify,
+  doize,
+  type FunctionDoer,
+} from './crew/doify.js';
+export { Doist } from './crew/doist.js';
+export type { DoistDoOptions, DoistOptions } from './crew/doist-options.js';
 export { type GramSource, Peer, type PeerEvents, type PeerOptions } from './crew/peer.js';
+export type { DeedInfo } from './crew/schedule.js';
+export { Tymee } from './crew/tymee.js';
+export { Tymer, type TymerOptions } from './crew/tymer.js';
+export { Tymist, type TymistOptions, type Tymth } from './crew/tymist.js';
 export * from './errors.js';
 export { Journal, type JournalBeginOptions, type JournalEntry, type JournalOptions } from './graph/journal.js';
 export type { DroppedTail, SyncMode } from './graph/record-file.js';

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
@@ -65,6 +65,26 @@ describe('the README', () => {
     assert.equal(lines[0], hex);
     assert.equal(lines.length, 3);
     assert.ok(lines.includes(`[ 'main.js' ] ${hex}`));
+  });
+
+  test('the example of tasks that require others prints their hashes', async (t) => {
+    const project = await makeProject(t);
+    const lines = (await run(project, 'graph.js')).trim().split('\n');
+    const files = ['main.js', 'work.js'];
+    const hashes = files.map(async (file) => {
+      return `${createHash('sha256')
+        .update(await readFile(join(project, file)))
+        .digest('hex')}  ${file}`;
+    });
+    assert.deepEqual(lines, await Promise.all(hashes));
+  });
+
+  test('and the pages beside it have no traces of a merge', async () => {
+    const pages = (await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md'));
+    assert.ok(pages.length > 5);
+    for (const page of ['../README.md', '../CHANGELOG.md', ...pages]) {
+      assert.doesNotMatch(await readFile(join(ROOT, 'docs', page), 'utf8'), /^(<<<<<<<|=======$|>>>>>>>)/m, page);
+    }
   });
 
   test('its table of errors has every code there is', async () => {

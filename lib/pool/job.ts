@@ -1,6 +1,7 @@
 // One input of a pool, and where inputs come from.
 
 import { InvalidArgumentError } from '../errors.js';
+import { isThenable } from '../thenable.js';
 import type { PersistentWorker } from '../worker/persistent-worker.js';
 
 /** Items, or a function that makes one for the worker which is about to get it; `undefined` from it ends the inputs. */
@@ -113,10 +114,6 @@ export class Inputs {
     input.push(item);
     return true;
   }
-}
-
-function isThenable(item: unknown): item is PromiseLike<unknown> {
-  return typeof item === 'object' && item !== null && typeof (item as { then?: unknown }).then === 'function';
 }
 
 function open(source: Source): OpenSource {

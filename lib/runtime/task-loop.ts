@@ -8,6 +8,7 @@ import { RunContext, type RunEnvironment } from '../task/run-context.js';
 import { revive, runTask, specName, type TaskBody, type TaskSpec } from '../task/spec.js';
 import { iteratorOf } from '../task/stream-out.js';
 import { makeTask } from '../task/task.js';
+import { isThenable } from '../thenable.js';
 import { checkFrameSize, DONE_FIELDS, FRAME, TASK_FIELDS, TASK_FOREIGN } from '../wire/frame.js';
 import { type ByteRange, decodePart, decodePayload, isLongBuffer, rangeOf } from '../wire/payload.js';
 import { type Experience, KnownTargets } from './known-targets.js';
@@ -317,11 +318,4 @@ export class TaskLoop {
 function refusalOf(value: unknown, error: unknown): string {
   if (iteratorOf(value) === undefined) return (error as Error).message;
   return 'the result is a generator: stream() of the manager gives what it yields';
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    ((typeof value === 'object' && value !== null) || typeof value === 'function') &&
-    typeof (value as PromiseLike<unknown>).then === 'function'
-  );
 }
