@@ -2,11 +2,12 @@
 
 import { CancellationError, InvalidArgumentError } from '../errors.js';
 import { warnThrown } from '../task/warn.js';
+import { isThenable } from '../thenable.js';
 import { within } from '../within.js';
 import type { Deeds, Doer } from './doer.js';
 import { type Place, places, Until } from './place.js';
 import { toRest } from './seconds.js';
-import { isThenable, type Steps } from './steps.js';
+import type { Steps } from './steps.js';
 import { hasCome, Ticks } from './ticks.js';
 import type { Tymth } from './tymist.js';
 

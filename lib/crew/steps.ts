@@ -1,6 +1,8 @@
 // Work that waits now and then, as a generator of what it waits for. Unlike an async function it does at once what it can
 // do at once: so doers that wait for nothing run one behind the other, as they are written.
 
+import { isThenable } from '../thenable.js';
+
 /** Yields promises; each is answered with its value, or thrown its error. */
 export type Steps<R = void> = Generator<PromiseLike<unknown>, R, unknown>;
 
@@ -26,14 +28,4 @@ async function goOn(steps: Steps, first: PromiseLike<unknown>): Promise<void> {
     }
     next = 'error' in answer ? steps.throw(answer.error) : steps.next(answer.value);
   }
-}
-
-/** Nothing that a user's object does may get out of here, and it is asked once. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'then' in value &&
-    typeof (value as { then: unknown }).then === 'function'
-  );
 }
