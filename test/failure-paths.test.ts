@@ -18,6 +18,7 @@ const ECHO = { module: new URL('./fixtures/tasks.js', import.meta.url), export: 
 const MIB = 2 ** 20;
 
 /** What is wrong here often hangs; the limit of a whole run is too long to wait for that. */
+const NOT_LINUX = process.platform !== 'linux' && 'only Linux has files that can be sealed';
 const LIMIT = { timeout: 30_000 };
 
 /** The texts of the warnings of this code, from now on. */
@@ -59,6 +60,12 @@ test('a worker that has written more than there is room for is ended, and only i
   const behind = manager.run(ECHO, [1]);
   await lost;
   assert.equal(await behind, 1);
+});
+
+test('a worker cannot take away the memory that it shares', { ...LIMIT, skip: NOT_LINUX }, async (t) => {
+  const manager = makeManager(t);
+  assert.equal(await manager.run(target('cutShort')), 'EPERM');
+  assert.equal(await manager.run(ECHO, [1]), 1);
 });
 
 describe('a worker that says what cannot be decoded', () => {

@@ -86,7 +86,7 @@ inline bool MapRings(int fd, SharedRings& rings) noexcept {
 // A file without a name, close-on-exec from its creation, so that no other child can inherit it.
 inline UniqueFd AnonymousFile(std::size_t bytes = sizeof(StatusPage)) noexcept {
 #if defined(__linux__)
-  UniqueFd fd(::memfd_create("bosun-status", MFD_CLOEXEC));
+  UniqueFd fd(::memfd_create("bosun-status", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 #else
   char path[] = "/tmp/bosun-status-XXXXXX";
   UniqueFd fd(::mkstemp(path));
@@ -96,6 +96,11 @@ inline UniqueFd AnonymousFile(std::size_t bytes = sizeof(StatusPage)) noexcept {
   }
 #endif
   if (fd && ::ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) return UniqueFd();
+#if defined(__linux__)
+  // A worker that cut it short would have its manager killed by the next access (SIGBUS).
+  constexpr int kSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+  if (fd && ::fcntl(fd.get(), F_ADD_SEALS, kSeals) != 0) return UniqueFd();
+#endif
   return fd;
 }
 
