@@ -2,7 +2,7 @@
 
 import { availableParallelism } from 'node:os';
 import { basename } from 'node:path';
-import { WorkerException } from '../errors.js';
+import { JournalError, WorkerException } from '../errors.js';
 import { Journal } from '../graph/journal.js';
 import { graphReport } from '../graph/report.js';
 import { countStates } from '../graph/state-counts.js';
@@ -38,9 +38,9 @@ export async function make(module: string, names: readonly string[], options: Ma
   const exported = await loadTasks(module, options.export);
   const targets = chooseTargets(exported, names);
   const all = inOrder(targets);
-  const journal = options.journal === undefined ? undefined : await Journal.open(options.journal);
+  const journal = options.journal === undefined ? undefined : await useJournal(Journal.open(options.journal));
   // Whichever targets are made, it is one graph.
-  const detach = await journal?.attach(exported.values());
+  const detach = journal === undefined ? undefined : await useJournal(journal.attach(exported.values()));
   const job = new Job({
     common: options,
     manager: { messages: 'discard', ...(all.every((task) => !isPortable(task)) && { minWorkers: 0 }) },
@@ -86,6 +86,15 @@ export async function make(module: string, names: readonly string[], options: Ma
   } catch (error) {
     complain(error);
     return code === EXIT.OK ? EXIT.FAILED : code;
+  }
+}
+
+/** What is wrong with the journal is a matter of the command line, which names it. */
+async function useJournal<T>(use: Promise<T>): Promise<T> {
+  try {
+    return await use;
+  } catch (error) {
+    throw error instanceof JournalError ? new UsageError(error.message, { cause: error }) : error;
   }
 }
 
