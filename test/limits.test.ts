@@ -195,7 +195,7 @@ describe('deadline', () => {
   test('of a scheduled task is a message as well: nothing is lost silently', async (t) => {
     const manager = makeManager(t, { prefetch: 1, deadline: 20 });
     await manager.ready();
-    void manager.run(target('holdFor'), [100]);
+    void manager.run(target('holdFor'), [100], { deadline: 60_000 });
     const handle = manager.schedule(Task.from(MODULE, 'holdFor', [0]));
     const messages: unknown[] = [];
     for await (const message of manager.messages()) messages.push(message);
