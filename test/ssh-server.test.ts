@@ -24,6 +24,7 @@ import {
   WorkerTerminatedError,
 } from '../lib/index.js';
 import { alive, untilGone } from './fixtures/alive.js';
+import { makeDirectory } from './fixtures/scene.js';
 import { at, running } from './fixtures/worker-kinds.js';
 
 const FIXTURES = fileURLToPath(new URL('./fixtures/', import.meta.url));
@@ -92,6 +93,8 @@ async function tryAll(t: TestContext, options: Partial<SshServerOptions>): Promi
 async function program(t: TestContext, options: Partial<SshServerOptions>) {
   const child = spawn(process.execPath, [CLIENT, JSON.stringify({ host: 'works', command: COMMAND, ...options })], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    // One that is killed cannot remove its own end of the tunnel.
+    env: { ...process.env, XDG_RUNTIME_DIR: await makeDirectory(t) },
   });
   t.after(() => child.kill('SIGKILL'));
   const lines = createInterface({ input: child.stdout as Readable });
