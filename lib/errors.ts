@@ -123,7 +123,7 @@ export class WorkerException extends BosunError {
     options: ErrorOptions & WorkerExceptionDetails = {},
     code: ErrorCode = 'ERR_BOSUN_TASK_FAILED',
   ) {
-    super(code, message, 'cause' in options ? { cause: options.cause } : undefined);
+    super(code, message, options);
     this.taskName = options.taskName;
     this.taskId = options.taskId;
     this.pid = options.pid;
@@ -244,7 +244,7 @@ export class PoolError extends BosunError {
       readonly lostInputs?: readonly (readonly unknown[])[];
     } = {},
   ) {
-    super('ERR_BOSUN_POOL', message, 'cause' in options ? { cause: options.cause } : undefined);
+    super('ERR_BOSUN_POOL', message, options);
     this.partialResults = options.partialResults ?? [];
     this.lostInputs = options.lostInputs ?? [];
   }
@@ -299,7 +299,7 @@ export class FSMError extends BosunError {
   readonly allowed: readonly string[];
 
   constructor(message: string, options: ErrorOptions & FSMErrorDetails = {}, code: ErrorCode = 'ERR_BOSUN_FSM') {
-    super(code, message, 'cause' in options ? { cause: options.cause } : undefined);
+    super(code, message, options);
     this.state = options.state;
     this.event = options.event;
     this.allowed = options.allowed ?? [];
@@ -330,7 +330,7 @@ export class JournalError extends BosunError {
   readonly offset: number | undefined;
 
   constructor(message: string, options: ErrorOptions & JournalErrorDetails = {}) {
-    super('ERR_BOSUN_JOURNAL', message, 'cause' in options ? { cause: options.cause } : undefined);
+    super('ERR_BOSUN_JOURNAL', message, options);
     this.file = options.file;
     this.offset = options.offset;
   }

@@ -38,6 +38,15 @@ async function openPeer(t: TestContext, options?: PeerOptions): Promise<Peer> {
 
 const addressOf = (peer: Peer) => peer.path as string;
 
+/** Some have been rejected, and all of those because nobody is there any more. */
+async function assertSomeAbsent(sends: Promise<PromiseSettledResult<void>[]>): Promise<void> {
+  const refused = (await sends).filter(({ status }) => status === 'rejected');
+  assert.ok(refused.length > 0);
+  for (const outcome of refused) {
+    assert.ok(outcome.status === 'rejected' && outcome.reason instanceof PeerAbsentError);
+  }
+}
+
 async function nextGram(peer: Peer): Promise<[Buffer, GramSource]> {
   return (await once(peer, 'gram')) as [Buffer, GramSource];
 }
@@ -171,11 +180,7 @@ describe('Peer', { skip }, () => {
     while (got < 1_000) await once(quick, 'gram');
     // The system may have taken a few of those.
     await from.close();
-    const refused = (await outcomes).filter(({ status }) => status === 'rejected');
-    assert.ok(refused.length > 0);
-    for (const outcome of refused) {
-      assert.ok(outcome.status === 'rejected' && outcome.reason instanceof PeerAbsentError);
-    }
+    await assertSomeAbsent(outcomes);
   });
 
   test('what waits for a peer that goes is rejected', async (t) => {
@@ -187,11 +192,7 @@ describe('Peer', { skip }, () => {
     to.pause();
     const all = Promise.allSettled(Array.from({ length: 100 }, () => from.send('x', addressOf(to))));
     await to.close();
-    const refused = (await all).filter(({ status }) => status === 'rejected');
-    assert.ok(refused.length > 0);
-    for (const outcome of refused) {
-      assert.ok(outcome.status === 'rejected' && outcome.reason instanceof PeerAbsentError);
-    }
+    await assertSomeAbsent(all);
   });
 
   test('keeps a process up, unless it is told not to; nothing is left behind when that ends', async (t) => {

@@ -1,20 +1,17 @@
 // Grams that wait until there is room where they go: in order for each destination, and none waits for another's.
 
-import { getSystemErrorMap, getSystemErrorName } from 'node:util';
+import { constants } from 'node:os';
+import { getSystemErrorName } from 'node:util';
 import { BosunError, PeerAbsentError, SizeError } from '../errors.js';
 import { type NativeWatch, native } from '../native.js';
 
 /** Nobody reads there. */
 const ABSENT = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'ENOTDIR', 'EPROTOTYPE', 'EACCES', 'ENOTSOCK']);
 
-const AGAIN = errnoOf('EAGAIN');
+/** As the addon says it: the system's own, negative. */
+const AGAIN = -constants.errno.EAGAIN;
 
 const ALL = Number.POSITIVE_INFINITY;
-
-function errnoOf(wanted: string): number {
-  for (const [number, [name]] of getSystemErrorMap()) if (name === wanted) return number;
-  throw new Error(`this system has no ${wanted}`);
-}
 
 interface Letter {
   readonly bytes: Uint8Array;
@@ -75,7 +72,7 @@ export class Outboxes {
       return;
     }
     box.watch = native.watchDescriptor(box.descriptor, true, () => this.#onRoom(destination, box));
-    if (box.watch === undefined) this.#end(destination, box, refusal(errnoOf('EMFILE'), destination));
+    if (box.watch === undefined) this.#end(destination, box, refusal(-constants.errno.EMFILE, destination));
   }
 
   #onRoom(destination: string, box: Outbox): void {

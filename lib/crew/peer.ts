@@ -1,7 +1,6 @@
 // Datagrams between processes of one host, each of which has a path for an address. Node.js has none of its own.
 
 import { EventEmitter } from 'node:events';
-import { unlinkSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
@@ -142,8 +141,9 @@ export class Peer extends EventEmitter<PeerEvents> implements AsyncDisposable {
    *
    * @returns when the system has it; await it, to be slowed down to the pace of who reads.
    * @throws SizeError (ERR_BOSUN_SIZE) for more than 65 535 bytes, InvalidArgumentError for what is no path.
-   * @throws PeerAbsentError (ERR_BOSUN_PEER_ABSENT) when nobody is there, or nobody any more.
-   * @throws BosunError (ERR_BOSUN_PEER) when this peer is not open, or is closed meanwhile.
+   * @throws PeerAbsentError (ERR_BOSUN_PEER_ABSENT) when nobody is there, or nobody any more; also when this peer is closed
+   * before there was room.
+   * @throws BosunError (ERR_BOSUN_PEER) when this peer is not open, or the system refuses.
    */
   async send(data: Uint8Array | string, destination: string): Promise<void> {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
@@ -199,15 +199,11 @@ export class Peer extends EventEmitter<PeerEvents> implements AsyncDisposable {
   }
 
   async #clear(): Promise<void> {
-    const directory = this.#ownDirectory;
+    const made = this.#ownDirectory ?? this.#path;
     this.#ownDirectory = undefined;
-    if (directory !== undefined) {
-      await rm(directory, { recursive: true, force: true });
-      keepAtExit(directory);
-    } else if (this.#path !== undefined) {
-      removeSocket(this.#path);
-      keepAtExit(this.#path);
-    }
+    if (made === undefined) return;
+    await rm(made, { recursive: true, force: true });
+    keepAtExit(made);
   }
 
   #listen(): void {
@@ -233,7 +229,7 @@ export class Peer extends EventEmitter<PeerEvents> implements AsyncDisposable {
 }
 
 /** @throws InvalidArgumentError, SizeError */
-export function checkPath(path: unknown): string {
+function checkPath(path: unknown): string {
   const text = checkAbsolute(path);
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_PATH_BYTES) {
@@ -247,13 +243,4 @@ function checkAbsolute(path: unknown): string {
     throw new InvalidArgumentError('the address of a peer is an absolute path');
   }
   return path;
-}
-
-function removeSocket(path: string): void {
-  try {
-    unlinkSync(path);
-  } catch (error) {
-    // Somebody was quicker.
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
 }

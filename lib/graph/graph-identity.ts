@@ -28,9 +28,8 @@ export function entryKeys(nodes: readonly GraphNode[]): Map<string, string> {
   return keys;
 }
 
-/** A hash over what tasks are called and require. It does not depend on the order in which they were made, but where names are the same. */
-export function graphHash(nodes: readonly GraphNode[]): string {
-  const keys = entryKeys(nodes);
+/** A hash over what tasks are called, see `entryKeys`, and require. It does not depend on the order in which they were made, but where names are the same. */
+export function graphHash(nodes: readonly GraphNode[], keys: ReadonlyMap<string, string>): string {
   const rows = nodes.map(({ id, requires }) => {
     const others = requires.map((other) => keys.get(other) ?? other);
     return JSON.stringify([keys.get(id), ...others.sort()]);

@@ -104,7 +104,8 @@ export class Journal implements AsyncDisposable {
     checkKnown(given, ['ifChanged'], 'a journal');
     const ifChanged = oneOf('ifChanged', given.ifChanged ?? 'throw', ['throw', 'restart']);
     const nodes = checkSnapshot(graph);
-    const hash = graphHash(nodes);
+    const keys = entryKeys(nodes);
+    const hash = graphHash(nodes, keys);
     if (hash !== this.#graph) {
       if (this.#graph !== undefined && ifChanged === 'throw') {
         const { file } = this;
@@ -117,7 +118,7 @@ export class Journal implements AsyncDisposable {
       this.#read(record);
       await this.#records.append(record);
     }
-    return entryKeys(nodes);
+    return keys;
   }
 
   /**

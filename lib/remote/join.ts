@@ -3,6 +3,7 @@
 import type { Socket } from 'node:net';
 import type { ConnectionOptions } from 'node:tls';
 import { retryAfter } from '../manager/backoff.js';
+import { type Pause, pause } from '../pause.js';
 import { encodeJoin, ROLE } from '../wire/first-frame.js';
 import { dial, type RemotePoint } from '../worker/remote-place.js';
 import { Bridge, type BridgeSettings } from './bridge.js';
@@ -28,7 +29,8 @@ export class Joiner {
   /** While it is being connected. */
   #socket: Socket | undefined;
   #isLeaving = false;
-  #wake: () => void = () => {};
+  /** Before it dials again. */
+  #pause: Pause | undefined;
 
   constructor(settings: JoinSettings, reports: JoinReports) {
     this.#settings = settings;
@@ -44,7 +46,8 @@ export class Joiner {
       if (hasStarted) failures = 0;
       if (failures === 0) this.#reports.missed(reason);
       failures += 1;
-      await this.#pause(retryAfter(failures));
+      this.#pause = pause(retryAfter(failures));
+      await this.#pause.over;
     }
   }
 
@@ -53,7 +56,7 @@ export class Joiner {
     this.#isLeaving = true;
     this.#socket?.destroy();
     this.#bridge?.leave();
-    this.#wake();
+    this.#pause?.end();
   }
 
   async #once(): Promise<{ readonly hasStarted: boolean; readonly reason: string }> {
@@ -77,16 +80,6 @@ export class Joiner {
     this.#bridge = undefined;
     if (hasStarted) return { hasStarted, reason: 'the connection has ended' };
     return { hasStarted, reason: failure?.message ?? 'it hung up: are the token and TLS what it expects?' };
-  }
-
-  async #pause(milliseconds: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 }
 

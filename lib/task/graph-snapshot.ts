@@ -55,11 +55,7 @@ export interface SnapshotOptions {
 export function snapshotOf(tasks: Task | Iterable<Task>, options?: SnapshotOptions): GraphSnapshot {
   const given = ownOptions(options, 'the options of a snapshot');
   checkKnown(given, ['followBlocking'], 'a snapshot');
-  const drawn = new Set(checkTasks(tasks));
-  // What is added while a set is gone through is gone through as well.
-  if (given.followBlocking === true) {
-    for (const task of drawn) for (const other of friends.blockingOf(task)) drawn.add(other);
-  }
+  const drawn = given.followBlocking === true ? withBlocked(checkTasks(tasks)) : new Set(checkTasks(tasks));
   const ids = new Map<Task, string>();
   const idOf = (task: Task): string => {
     const id = ids.get(task) ?? `t${ids.size + 1}`;
@@ -68,6 +64,14 @@ export function snapshotOf(tasks: Task | Iterable<Task>, options?: SnapshotOptio
   };
   for (const task of drawn) idOf(task);
   return { nodes: Array.from(drawn, (task) => nodeOf(task, idOf)) };
+}
+
+/** The tasks, and behind them all that require them, directly or not. */
+export function withBlocked(tasks: Iterable<Task>): Set<Task> {
+  const all = new Set(tasks);
+  // What is added while a set is gone through is gone through as well.
+  for (const task of all) for (const other of friends.blockingOf(task)) all.add(other);
+  return all;
 }
 
 /** How long the tasks took that are DONE, in milliseconds, by their keys or else names: for `criticalPath` of the next make. */

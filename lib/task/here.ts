@@ -1,6 +1,7 @@
 // Runs tasks in the thread that has made them.
 
 import { TimeoutError } from '../errors.js';
+import { type Pause, pause } from '../pause.js';
 import { AbortSignals } from './abort-signals.js';
 import { runInContext, type TaskContext } from './context.js';
 import { friends } from './graph-task.js';
@@ -60,7 +61,8 @@ export class HereRun implements Run {
   readonly #number = ++runs;
   #context: RunContext | undefined;
   #dropped: { readonly error: unknown } | undefined;
-  #wake: (() => void) | undefined;
+  /** Before the next attempt. */
+  #pause: Pause | undefined;
 
   constructor(task: Task, body: (ctx: TaskContext) => unknown, environment: Here) {
     this.#task = task;
@@ -81,7 +83,7 @@ export class HereRun implements Run {
     if (this.#dropped !== undefined) return;
     this.#dropped = { error };
     this.#context?.stop();
-    this.#wake?.();
+    this.#pause?.end();
   }
 
   async #run(): Promise<void> {
@@ -98,7 +100,8 @@ export class HereRun implements Run {
       [outcome, cause] = await this.#attempt(attempt, policy);
       const isAllowed = attempt <= policy.maxRetries && (policy.flags & CAUSE_FLAGS[cause]) !== 0;
       if (!('error' in outcome) || !isAllowed || this.#dropped !== undefined) break;
-      await this.#rest(backoffMs(policy.backoff, attempt));
+      this.#pause = pause(backoffMs(policy.backoff, attempt));
+      await this.#pause.over;
     }
     if (signal !== undefined) {
       signalled.delete(this.#number);
@@ -138,16 +141,5 @@ export class HereRun implements Run {
       dueTimes.delete(this.#number);
       return context.stopped instanceof TimeoutError || performance.now() > dueAt;
     };
-  }
-
-  async #rest(ms: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.#wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-    this.#wake = undefined;
   }
 }

@@ -4,7 +4,7 @@ import type { MakeOptions } from './make-options.js';
 import { checkMakeOptions, checkTasks, type MakeSettings } from './make-options.js';
 import { Making } from './making.js';
 import type { Manager } from './manager.js';
-import { makeBy, type Task } from './task.js';
+import { above, type Task } from './task.js';
 import { warnThrown } from './warn.js';
 
 /**
@@ -59,4 +59,4 @@ async function* run(tasks: readonly Task[], settings: MakeSettings): AsyncGenera
   }
 }
 
-makeBy(make);
+above.make = make;

@@ -3,11 +3,11 @@
 import { checkKnown, ownOptions } from '../own-options.js';
 import { type DotOptions, dotId } from './dot.js';
 import { type Decoration, decoratedDot } from './graph-dot.js';
-import { type GraphNode, type GraphSnapshot, snapshotOf } from './graph-snapshot.js';
+import { type GraphNode, type GraphSnapshot, snapshotOf, withBlocked } from './graph-snapshot.js';
 import { decoratedSvg, type GraphSvgOptions } from './graph-svg.js';
 import { friends } from './graph-task.js';
 import { checkTasks } from './make-options.js';
-import { picturesBy, type Task } from './task.js';
+import { above, type Task } from './task.js';
 
 /** Options of a picture of tasks. */
 export interface TasksDotOptions extends DotOptions {
@@ -28,12 +28,12 @@ export interface TasksSvgOptions extends GraphSvgOptions, Pick<TasksDotOptions, 
 export function tasksAsDot(tasks: Task | Iterable<Task>, options?: TasksDotOptions): string {
   const { followBlocking = false, ...picture } = ownOptions(options, 'the options of a picture');
   checkKnown(picture, ['name', 'sep', 'timings'], 'a picture of tasks');
-  const drawn = new Set(checkTasks(tasks));
-  const count = drawn.size;
-  const all = withBlocked(drawn, followBlocking);
-  const snapshot = snapshotOf(all);
-  const decoration = { ...looksOf(snapshot, all), edge: () => ({}) };
-  return decoratedDot(snapshot, picture, decoration, followBlocking ? all.size : count);
+  const given = new Set(checkTasks(tasks));
+  // Those at the other ends of its edges are known, too.
+  const known = followBlocking ? withBlocked(given) : new Set([...given, ...nextOf(given)]);
+  const snapshot = snapshotOf(known);
+  const decoration = { ...looksOf(snapshot, known), edge: () => ({}) };
+  return decoratedDot(snapshot, picture, decoration, followBlocking ? known.size : given.size);
 }
 
 /**
@@ -44,17 +44,13 @@ export function tasksAsDot(tasks: Task | Iterable<Task>, options?: TasksDotOptio
 export async function tasksAsSvg(tasks: Task | Iterable<Task>, options?: TasksSvgOptions): Promise<string> {
   const { followBlocking = false, ...picture } = ownOptions(options, 'the options of a picture');
   const given = new Set(checkTasks(tasks));
-  const drawn = followBlocking ? withBlocked(given, true) : given;
+  const drawn = followBlocking ? withBlocked(given) : given;
   const snapshot = snapshotOf(drawn);
   return decoratedSvg(snapshot, { ...picture }, looksOf(snapshot, drawn));
 }
 
-/** Those, and behind them what requires them; directly, or at any distance. */
-function withBlocked(tasks: Set<Task>, isEndless: boolean): Set<Task> {
-  const all = new Set(tasks);
-  // What is added to the set is gone through as well.
-  for (const task of isEndless ? all : tasks) for (const other of friends.blockingOf(task)) all.add(other);
-  return all;
+function* nextOf(tasks: Iterable<Task>): Generator<Task> {
+  for (const task of tasks) yield* friends.blockingOf(task);
 }
 
 /** What their classes say of labels and colours. */
@@ -70,4 +66,5 @@ function looksOf({ nodes }: GraphSnapshot, tasks: Iterable<Task>): Pick<Decorati
   };
 }
 
-picturesBy({ asDot: tasksAsDot, asSvg: tasksAsSvg });
+above.asDot = tasksAsDot;
+above.asSvg = tasksAsSvg;

@@ -27,26 +27,12 @@ function kindOf({ state = 'PENDING', history = false }: TaskOptions): TaskKind {
   return state === 'PENDING' && !history ? PENDING : taskKind({ state, history });
 }
 
-type Make = (task: Task, options?: MakeOptions) => AsyncIterable<Task>;
-
-let make: Make;
-
-/** What `make()` of tasks does, which stands on tasks itself. */
-export function makeBy(own: Make): void {
-  make = own;
-}
-
-/** Likewise what draws them. */
-interface Pictures {
+/** What stands on tasks itself, and puts itself here when it is loaded. */
+export const above = {} as {
+  make(task: Task, options?: MakeOptions): AsyncIterable<Task>;
   asDot(tasks: Task | Iterable<Task>, options?: TasksDotOptions): string;
   asSvg(tasks: Task | Iterable<Task>, options?: TasksSvgOptions): Promise<string>;
-}
-
-let pictures: Pictures;
-
-export function picturesBy(own: Pictures): void {
-  pictures = own;
-}
+};
 
 let fromJson: (Class: typeof Task, json: TaskJson) => Task;
 
@@ -138,12 +124,12 @@ export class Task<R = unknown> extends GraphTask<R> {
 
   /** Several tasks in the DOT language: `tasksAsDot`. @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) */
   static tasksAsDot(tasks: Task | Iterable<Task>, options?: TasksDotOptions): string {
-    return pictures.asDot(tasks, options);
+    return above.asDot(tasks, options);
   }
 
   /** Several tasks as SVG: `tasksAsSvg`. @throws as that. */
   static tasksAsSvg(tasks: Task | Iterable<Task>, options?: TasksSvgOptions): Promise<string> {
-    return pictures.asSvg(tasks, options);
+    return above.asSvg(tasks, options);
   }
 
   /** The task whose body is running here; undefined outside of one, and where a function is called by itself. */
@@ -234,23 +220,15 @@ export class Task<R = unknown> extends GraphTask<R> {
    * @returns `result`. Rejects as `dispatch` does as well.
    */
   call<A extends unknown[]>(fn?: (...args: A) => R | Promise<R>, ...args: A): Promise<R> {
-    try {
-      checkFunction(fn);
-      assertUnblocked(this);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    const refusal = this.#refusal(fn);
+    if (refusal !== undefined) return refusal;
     return this.#execute((ctx) => (fn === undefined ? this.run(ctx) : fn(...args)));
   }
 
   /** As `call`, but it begins when the code that is running now has let go of the thread. */
   bg<A extends unknown[]>(fn?: (...args: A) => R | Promise<R>, ...args: A): Promise<R> {
-    try {
-      checkFunction(fn);
-      assertUnblocked(this);
-    } catch (error) {
-      return Promise.reject(error);
-    }
+    const refusal = this.#refusal(fn);
+    if (refusal !== undefined) return refusal;
     const result = new Promise((resolve) => setImmediate(resolve)).then(() => this.call(fn, ...args));
     // As `result` is: nobody need look at it.
     result.catch(() => {});
@@ -263,7 +241,7 @@ export class Task<R = unknown> extends GraphTask<R> {
    * @throws as `make`; all rejects.
    */
   async make(options?: MakeOptions): Promise<boolean> {
-    for await (const _ of make(this as Task, options));
+    for await (const _ of above.make(this as Task, options));
     return this.isCompleted();
   }
 
@@ -309,12 +287,12 @@ export class Task<R = unknown> extends GraphTask<R> {
    * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT)
    */
   override asDot(options?: TasksDotOptions): string {
-    return pictures.asDot(this as Task, options);
+    return above.asDot(this as Task, options);
   }
 
   /** The same as SVG. @throws as `tasksAsSvg`. */
   asSvg(options?: TasksSvgOptions): Promise<string> {
-    return pictures.asSvg(this as Task, options);
+    return above.asSvg(this as Task, options);
   }
 
   override toString(): string {
@@ -324,6 +302,17 @@ export class Task<R = unknown> extends GraphTask<R> {
   [inspect.custom](_depth: number, options: InspectOptions): string {
     const fields = Object.keys(this).length === 0 ? '' : ` ${inspect({ ...this }, options)}`;
     return `${this}${fields}`;
+  }
+
+  /** Rejects with why it cannot be called; undefined when it can. */
+  #refusal(fn: unknown): Promise<never> | undefined {
+    try {
+      checkFunction(fn);
+      assertUnblocked(this);
+      return undefined;
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   #execute(body: (ctx: TaskContext) => unknown): Promise<R> {

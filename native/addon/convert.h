@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <string>
 
 #include "frame/bytes.h"
 
@@ -40,6 +41,11 @@ inline bool BoolAt(const Napi::CallbackInfo& info, std::size_t index) {
   return info[index].IsBoolean() && info[index].As<Napi::Boolean>().Value();
 }
 
+// Empty for anything that is no string.
+inline std::string StringAt(const Napi::CallbackInfo& info, std::size_t index) {
+  return info[index].IsString() ? info[index].As<Napi::String>().Utf8Value() : std::string();
+}
+
 // The bytes of a Uint8Array, or nothing.
 inline std::span<std::uint8_t> BytesAt(const Napi::CallbackInfo& info, std::size_t index) {
   if (!info[index].IsTypedArray()) return {};
@@ -58,6 +64,17 @@ inline Napi::Value ToBuffer(Napi::Env env, Bytes&& bytes) {
   if (size < kHandOver) return Napi::Buffer<std::uint8_t>::Copy(env, bytes.data(), size);
   return Napi::Buffer<std::uint8_t>::NewOrCopy(env, bytes.Detach(), size,
                                                [](Napi::Env, std::uint8_t* data) { std::free(data); });
+}
+
+// From the event loop; what it throws has nobody above to be thrown at. The environment may be ending: then nothing
+// happens.
+inline void CallBack(napi_env env, napi_async_context context, napi_value callback, std::span<const napi_value> args) {
+  napi_value receiver = nullptr;
+  napi_get_global(env, &receiver);
+  const napi_status status = napi_make_callback(env, context, receiver, callback, args.size(), args.data(), nullptr);
+  if (status != napi_pending_exception) return;
+  napi_value error = nullptr;
+  if (napi_get_and_clear_last_exception(env, &error) == napi_ok) napi_fatal_exception(env, error);
 }
 
 // As an error of the system's own: `code` says whether it is a matter of descriptors.

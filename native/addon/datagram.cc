@@ -15,10 +15,6 @@
 namespace bosun {
 namespace {
 
-std::string PathAt(const Napi::CallbackInfo& info, std::size_t index) {
-  return info[index].IsString() ? info[index].As<Napi::String>().Utf8Value() : std::string();
-}
-
 Napi::Value Errno(const Napi::CallbackInfo& info, int number) { return Napi::Number::New(info.Env(), -number); }
 
 Napi::Value Descriptor(const Napi::CallbackInfo& info, int failure, UniqueFd& fd) {
@@ -28,20 +24,20 @@ Napi::Value Descriptor(const Napi::CallbackInfo& info, int failure, UniqueFd& fd
 // bindDatagram(path, buffer): a descriptor, or an errno.
 Napi::Value Bind(const Napi::CallbackInfo& info) {
   UniqueFd fd;
-  const int failure = BindDatagram(PathAt(info, 0), U32At(info, 1), fd);
+  const int failure = BindDatagram(StringAt(info, 0), U32At(info, 1), fd);
   return Descriptor(info, failure, fd);
 }
 
 // connectDatagram(path): likewise.
 Napi::Value Connect(const Napi::CallbackInfo& info) {
   UniqueFd fd;
-  const int failure = ConnectDatagram(PathAt(info, 0), fd);
+  const int failure = ConnectDatagram(StringAt(info, 0), fd);
   return Descriptor(info, failure, fd);
 }
 
 // sendDatagram(fd, bytes, path): 0, or an errno.
 Napi::Value Send(const Napi::CallbackInfo& info) {
-  return Errno(info, SendDatagram(static_cast<int>(NumberAt(info, 0, -1)), BytesAt(info, 1), PathAt(info, 2)));
+  return Errno(info, SendDatagram(static_cast<int>(NumberAt(info, 0, -1)), BytesAt(info, 1), StringAt(info, 2)));
 }
 
 // receiveDatagram(fd, memory): [bytes, source, pid, uid], or an errno. The memory is used while it is called only.
@@ -113,14 +109,7 @@ class Watch {
   void Tell() {
     if (is_closing_) return;
     const Napi::HandleScope scope(env_);
-    napi_value receiver = nullptr;
-    napi_get_global(env_, &receiver);
-    if (napi_make_callback(env_, context_, receiver, callback_.Value(), 0, nullptr, nullptr) !=
-        napi_pending_exception) {
-      return;
-    }
-    napi_value error = nullptr;
-    if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
+    CallBack(env_, context_, callback_.Value(), {});
   }
 
   Napi::Env env_;

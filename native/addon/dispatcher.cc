@@ -118,10 +118,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
 
   void Wake() {
     const Napi::HandleScope scope(env_);
-    wake_.MakeCallback(env_.Global(), {});
-    if (!env_.IsExceptionPending()) return;
-    // There is nobody above to throw it at.
-    napi_fatal_exception(env_, env_.GetAndClearPendingException().Value());
+    CallBack(env_, nullptr, wake_.Value(), {});
   }
 
   // The environment ends, with the manager open.

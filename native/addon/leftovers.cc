@@ -10,10 +10,6 @@ namespace {
 
 Leftovers& Of(const Napi::CallbackInfo& info) { return *info.Env().GetInstanceData<Leftovers>(); }
 
-std::string PathAt(const Napi::CallbackInfo& info) {
-  return info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : std::string();
-}
-
 // expectChild(pid), forgetChild(pid): nobody waits for it when this environment has ended.
 Napi::Value ExpectChild(const Napi::CallbackInfo& info) {
   Of(info).ExpectChild(static_cast<pid_t>(NumberAt(info, 0)));
@@ -27,12 +23,12 @@ Napi::Value ForgetChild(const Napi::CallbackInfo& info) {
 
 // expectPath(path), forgetPath(path): a file or a folder that goes with this environment.
 Napi::Value ExpectPath(const Napi::CallbackInfo& info) {
-  if (std::string path = PathAt(info); !path.empty()) Of(info).ExpectPath(std::move(path));
+  if (std::string path = StringAt(info, 0); !path.empty()) Of(info).ExpectPath(std::move(path));
   return info.Env().Undefined();
 }
 
 Napi::Value ForgetPath(const Napi::CallbackInfo& info) {
-  Of(info).ForgetPath(PathAt(info));
+  Of(info).ForgetPath(StringAt(info, 0));
   return info.Env().Undefined();
 }
 

@@ -221,13 +221,9 @@ napi_value Port::TakeControl(napi_env env, napi_callback_info info) {
 void Port::Wake(std::uint32_t what) {
   const Napi::HandleScope scope(env_);
   napi_value callback = nullptr;
-  napi_value receiver = nullptr;
   napi_get_reference_value(env_, kept_.front(), &callback);
-  napi_get_global(env_, &receiver);
   const napi_value argument = Number(env_, what);
-  if (napi_make_callback(env_, context_, receiver, callback, 1, &argument, nullptr) != napi_pending_exception) return;
-  napi_value error = nullptr;
-  if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
+  CallBack(env_, context_, callback, {&argument, 1});
 }
 
 void Port::Closed() {
