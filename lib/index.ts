@@ -79,7 +79,7 @@ export { type GraphSvgOptions, graphAsSvg } from './task/graph-svg.js';
 export type { FSMOptions } from './task/machine-kind.js';
 export { make, makeLater, makeNow } from './task/make.js';
 export type { DispatchQueue, Durations, MakeOptions } from './task/make-options.js';
-export { CloseRequest, type Manager, type RunOptions, type TaskHandle } from './task/manager.js';
+export { CloseRequest, type Manager, type RunOptions, type ScheduleOptions, type TaskHandle } from './task/manager.js';
 export { NullManager } from './task/null-manager.js';
 export type { LimitOptions, RetryCause, RetryPolicy } from './task/policy.js';
 export { type RunEvent, type RunPhase, RunState, type RunStateOptions } from './task/run-state.js';

@@ -110,6 +110,8 @@ export interface NativeDispatcher {
   /** One record whose payload lies elsewhere. */
   submitLong(fields: Uint8Array, payload: Uint8Array): void;
   cancel(ticket: number): number;
+  /** Of the tasks of this place that have not ended, in no particular order. */
+  ticketsAt(place: number): number[];
   /** For the task, when it runs; false when there is no such task. */
   sendTo(ticket: number, letter: Uint8Array): boolean;
   /** What becomes of a task that was lost, see LostOutcome in native/dispatch/dispatcher.h. */
@@ -126,10 +128,14 @@ export interface NativeDispatcher {
   /** The limits of tasks that peers schedule. */
   setForeignPolicy(timeoutMs: number, deadlineMs: number, maxRetries: number, maxCrashes: number, flags: number): void;
   suspend(connection: number, suspended: boolean): void;
-  /** @param isNative it is driven natively, and `parentEnd` is nobody's: -1. */
+  /**
+   * @param isNative it is driven natively, and `parentEnd` is nobody's: -1.
+   * @param place of which it runs the tasks, beside those that any worker may; 0 for none.
+   */
   open(
     worker: number,
     isNative: boolean,
+    place: number,
   ): [connection: number, childEnd: number, page: number, childLifeline: number, parentEnd: number];
   /** Ends a connection; a record says so. Of one that is driven natively all that is there is read before. */
   detach(connection: number): void;
