@@ -21,7 +21,6 @@ import { holdProcess, makeNotes } from './fixtures/scene.js';
 
 const HAND = fileURLToPath(new URL('./fixtures/hand.js', import.meta.url));
 const MODULE = new URL('./fixtures/hand-tasks.js', import.meta.url);
-const LIMITS = new URL('./fixtures/limit-tasks.js', import.meta.url);
 const target = (name: string) => ({ module: MODULE, export: name });
 const CANCELLED = { name: 'CancellationError', code: 'ERR_BOSUN_CANCELLED' };
 const BAD_NAME = { code: 'ERR_BOSUN_INVALID_ARGUMENT' };
@@ -173,6 +172,22 @@ describe('a task for a hand', () => {
     assert.equal(await office.manager.run(target('pid'), [], { to: 'a' }), hand.pid);
   });
 
+  test('that goes on when it was cancelled costs its hand, and the next one comes', async (t) => {
+    const office = makeOffice(t, ['a'], { grace: 50 });
+    const { manager } = office;
+    const notes = await makeNotes(t);
+    const hand = startHand(t, office, 'a');
+    const deaf = manager.schedule(Task.from(MODULE, 'spin', [notes.file]), { to: 'a' });
+    const next = manager.schedule(pid(), { to: 'a' });
+    await notes.line('begin');
+    deaf.cancel();
+    await assert.rejects(deaf.result, CANCELLED);
+    await hand.seat.gone;
+    assert.deepEqual(await hand.exited, { exitCode: null, exitSignal: 'SIGTERM' });
+    const second = startHand(t, office, 'a');
+    assert.equal(await next.result, second.pid);
+  });
+
   test('that a task schedules has none: it may run anywhere, and none can be given', async (t) => {
     const office = makeOffice(t, ['a']);
     const hand = startHand(t, office, 'a');
@@ -231,7 +246,7 @@ describe('a hand that dies', () => {
   test('before it was set up leaves the manager as it was', async (t) => {
     const office = makeOffice(t, ['a']);
     const waits = office.manager.run(target('pid'), [], { to: 'a' });
-    for (let i = 0; i < 8; i++) await startHand(t, office, 'a').kill();
+    for (let i = 0; i < 6; i++) await startHand(t, office, 'a').kill();
     office.open('a').drop();
     await new Promise((resolve) => setImmediate(resolve));
     const hand = startHand(t, office, 'a');
@@ -331,18 +346,25 @@ describe('closing the manager of a crew', () => {
   });
 
   test('aborts by CANCEL what runs, and ends only who goes on with it', async (t) => {
-    const office = makeOffice(t, ['a', 'b'], { grace: 200 });
+    const office = makeOffice(t, ['a', 'b'], { grace: 50 });
     const { manager } = office;
     const notes = await makeNotes(t);
     const [a, b] = [startHand(t, office, 'a'), startHand(t, office, 'b')];
     const polite = manager.schedule(Task.from(MODULE, 'untilStopped'), { to: 'a' });
-    const deaf = manager.schedule(Task.from(LIMITS, 'spinForEver', [notes.file]), { to: 'b' });
+    const deaf = manager.schedule(Task.from(MODULE, 'spin', [notes.file]), { to: 'b' });
     const waiting = manager.schedule(pid(), { to: 'b' });
     await Promise.all([begun(polite), notes.line('begin')]);
     const report = await manager.close('cancel');
     for (const { result } of [polite, deaf, waiting]) await assert.rejects(result, CANCELLED);
     assert.equal(report.cancelled, 3);
-    assert.deepEqual(await b.exited, { exitCode: null, exitSignal: 'SIGKILL' });
+    assert.deepEqual(
+      report.workers.map(({ pid, forced }) => [pid, forced]),
+      [
+        [a.pid, undefined],
+        [b.pid, 'SIGTERM'],
+      ],
+    );
+    assert.deepEqual(await b.exited, { exitCode: null, exitSignal: 'SIGTERM' });
     assert.equal(a.child.exitCode ?? a.child.signalCode, null);
   });
 

@@ -15,6 +15,7 @@ export interface HandProcess {
 /** It ends with the connection when that was wanted, for the process goes on; else with the process. */
 export class HandLife extends WorkerLife {
   #process: HandProcess | undefined;
+  #isConnected = true;
   /** Ends the connection, if no task runs there. */
   #spare: (() => boolean) | undefined;
 
@@ -38,12 +39,15 @@ export class HandLife extends WorkerLife {
     this.#spare = hangUp;
   }
 
-  /** The connection has ended, and nothing was lost by it. */
-  disconnected(): void {
-    if (this.state === 'closing' || this.#process === undefined) this.markDead({ exitCode: null, exitSignal: null });
+  /** The connection has ended. @param hasLost how it ends is wanted, for a task that ran there. */
+  disconnected(hasLost: boolean): void {
+    this.#isConnected = false;
+    const isWanted = hasLost || this.state !== 'closing';
+    if (!isWanted || this.#process === undefined) this.markDead({ exitCode: null, exitSignal: null });
   }
 
   protected override signal(name: NodeJS.Signals): void {
-    if (this.#spare?.() !== true) this.#process?.signal(name);
+    if (this.#isConnected && this.#spare?.() === true) return;
+    this.#process?.signal(name);
   }
 }

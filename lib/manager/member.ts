@@ -121,7 +121,7 @@ export class Member implements Runner {
     const closed = new Promise<void>((resolve) => {
       this.#onClosed = () => {
         resolve();
-        if (life instanceof HandLife && this.lost.length === 0) life.disconnected();
+        if (life instanceof HandLife) life.disconnected(this.lost.length > 0);
         if (life.state !== 'dead') timer = setTimeout(() => void life.kill(), EXIT_AFTER_EOF_MS);
       };
     });

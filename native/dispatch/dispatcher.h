@@ -252,8 +252,6 @@ class Dispatcher {
   bool GoesBefore(std::uint32_t common, std::uint32_t placed) noexcept;
   // One that waits for its place is about to be sent, or dropped.
   void TakePlaced(std::uint32_t slot) noexcept;
-  // It was popped.
-  void Took(const TaskSlot& slot) noexcept;
   // The index of a task, from the most urgent place that has one; it may be stale.
   std::uint32_t PopEntry(bool forked_only) noexcept;
   // Puts it onto a stack, of what returned or is forked, or takes the last one from there.

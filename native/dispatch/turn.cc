@@ -85,7 +85,8 @@ bool Dispatcher::Feed(Connection& connection, std::uint32_t quota) noexcept {
   for (; sent < room; ++sent) {
     const bool forked_only = !connection.TakesAny(options_.concurrency);
     if (forked_only && stacked_ == 0) break;
-    slot = PopFor(connection, forked_only);
+    // All that others pay for tasks with a place.
+    slot = placed_.empty() ? Pop(forked_only) : PopFor(connection, forked_only);
     if (slot == kNoSlot) break;
     if (connection.remote && !IsForRemote(slot)) {
       // A local one will take it, and comes by for it: what is behind it is not to overtake it.
@@ -167,7 +168,8 @@ std::uint32_t Dispatcher::Pop(bool forked_only) noexcept {
     // acq_rel: against a Cancel of the same task; whoever changes the status owns it.
     if (slot.status.compare_exchange_strong(expected, SlotStatus::kSent, std::memory_order_acq_rel,
                                             std::memory_order_acquire)) {
-      Took(slot);
+      Move(slot, &Tally::waiting, &Tally::sent);
+      if (IsFresh(slot)) --counts_.fresh;
       return index;
     }
     --tombstones_;
@@ -178,8 +180,6 @@ std::uint32_t Dispatcher::Pop(bool forked_only) noexcept {
 }
 
 std::uint32_t Dispatcher::PopFor(const Connection& connection, bool forked_only) noexcept {
-  // The one check that all others pay for.
-  if (placed_.empty()) return Pop(forked_only);
   const std::uint32_t own = forked_only ? kNoSlot : placed_.First(connection.place);
   if (own == kNoSlot) return Pop(forked_only);
   const std::uint32_t common = Pop();
@@ -204,10 +204,6 @@ void Dispatcher::TakePlaced(std::uint32_t index) noexcept {
   placed_.Leave(index);
   // relaxed: it is in no queue, so only this thread changes it.
   slot.status.store(SlotStatus::kSent, std::memory_order_relaxed);
-  Took(slot);
-}
-
-void Dispatcher::Took(const TaskSlot& slot) noexcept {
   Move(slot, &Tally::waiting, &Tally::sent);
   if (IsFresh(slot)) --counts_.fresh;
 }
