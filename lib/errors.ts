@@ -41,6 +41,8 @@ export type ErrorCode =
   | 'ERR_BOSUN_SIZE'
   | 'ERR_BOSUN_PEER'
   | 'ERR_BOSUN_PEER_ABSENT'
+  | 'ERR_BOSUN_NAMER'
+  | 'ERR_BOSUN_MEMOER'
   | 'ERR_BOSUN_CONNECTION_RESET'
   | 'ERR_BOSUN_FRAME_TOO_LARGE'
   | 'ERR_BOSUN_PROTOCOL';
@@ -418,6 +420,20 @@ export class SizeError extends BosunError {
 export class PeerAbsentError extends BosunError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_BOSUN_PEER_ABSENT', message, options);
+  }
+}
+
+/** A name or an address is empty, or belongs to another already: the address book is as it was. */
+export class NamerError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_NAMER', message, options);
+  }
+}
+
+/** A PeerMemoer is not open, has a reader already, or could not send; `cause` is the peer's error, if there is one. */
+export class MemoerError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_MEMOER', message, options);
   }
 }
 

@@ -1,5 +1,6 @@
 // The public face: re-exports only.
 
+export { AddressBook } from './crew/address-book.js';
 export { DoDoer, type DoDoerOptions } from './crew/do-doer.js';
 export {
   type Deeds,
