@@ -21,6 +21,22 @@ export {
 } from './crew/doify.js';
 export { Doist } from './crew/doist.js';
 export type { DoistDoOptions, DoistOptions } from './crew/doist-options.js';
+export {
+  AckDom,
+  AddrDom,
+  BokDom,
+  type ControlMemo,
+  EndDom,
+  formatMemo,
+  MemoDom,
+  type MemoDomClass,
+  type MemoDomOptions,
+  type MemoLoad,
+  type ParsedMemo,
+  parseMemo,
+  RegDom,
+  TagDex,
+} from './crew/memos.js';
 export { type GramSource, Peer, type PeerEvents, type PeerOptions } from './crew/peer.js';
 export type { DeedInfo } from './crew/schedule.js';
 export { Tymee } from './crew/tymee.js';
