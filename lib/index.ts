@@ -21,6 +21,9 @@ export {
 } from './crew/doify.js';
 export { Doist } from './crew/doist.js';
 export type { DoistDoOptions, DoistOptions } from './crew/doist-options.js';
+export type { Grams } from './crew/grams.js';
+export { Memo } from './crew/memo.js';
+export { type DropReason, Memoer, type MemoerOptions } from './crew/memoer.js';
 export {
   AckDom,
   AddrDom,
