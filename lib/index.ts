@@ -41,6 +41,7 @@ export {
   TagDex,
 } from './crew/memos.js';
 export { type GramSource, Peer, type PeerEvents, type PeerOptions } from './crew/peer.js';
+export { type MemoDrop, PeerMemoer, type PeerMemoerEvents, type PeerMemoerOptions } from './crew/peer-memoer.js';
 export type { DeedInfo } from './crew/schedule.js';
 export { Tymee } from './crew/tymee.js';
 export { Tymer, type TymerOptions } from './crew/tymer.js';

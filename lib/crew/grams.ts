@@ -12,7 +12,9 @@ export class Grams implements Iterable<Buffer> {
   readonly #bytes: number;
   readonly #isText: boolean;
   /** A string goes straight into the only gram. */
-  readonly #memo: string | Uint8Array;
+  #memo: string | Uint8Array;
+  /** Nobody else can change it. */
+  #isOwn: boolean;
 
   /** @param bytes how many the memo has. */
   constructor(memo: string | Uint8Array, bytes: number, size: number, isText: boolean) {
@@ -21,6 +23,7 @@ export class Grams implements Iterable<Buffer> {
     this.#bodyBytes = size - this.#headerBytes;
     this.#bytes = bytes;
     this.length = Math.max(1, Math.ceil(bytes / this.#bodyBytes));
+    this.#isOwn = typeof memo === 'string';
     this.#memo = typeof memo === 'string' && this.length > 1 ? Buffer.from(memo) : memo;
   }
 
@@ -33,6 +36,13 @@ export class Grams implements Iterable<Buffer> {
     if (typeof this.#memo === 'string') gram.write(this.#memo, this.#headerBytes);
     else gram.set(this.#memo.subarray(start, end), this.#headerBytes);
     return gram;
+  }
+
+  /** From here on the memo may be changed. */
+  keep(): void {
+    if (this.#isOwn) return;
+    this.#isOwn = true;
+    this.#memo = Uint8Array.from(this.#memo as Uint8Array);
   }
 
   *[Symbol.iterator](): Iterator<Buffer> {

@@ -39,7 +39,7 @@ export interface MemoerOptions {
   readonly onDrop?: (reason: DropReason, source: GramSource) => void;
 }
 
-export const MEMOER_OPTIONS = ['size', 'curt', 'maxMemoBytes', 'maxPartialBytes', 'expiry', 'onDrop'] as const;
+export const MEMOER_OPTIONS = ['size', 'curt', 'maxMemoBytes', 'maxPartialBytes', 'expiry'] as const;
 
 const MIB = 2 ** 20;
 const MOST_MEMO_BYTES = 2 ** 32 - 1;
@@ -75,7 +75,7 @@ export class Memoer {
   /** @throws InvalidArgumentError, OutOfRangeError */
   constructor(options?: MemoerOptions) {
     const given = ownOptions(options, 'the options of a Memoer');
-    checkKnown(given, MEMOER_OPTIONS, 'a Memoer');
+    checkKnown(given, [...MEMOER_OPTIONS, 'onDrop'], 'a Memoer');
     const { size = 16_384, curt = false, maxMemoBytes = 64 * MIB, expiry = 30_000, onDrop } = given;
     this.size = integer('size', size, TEXT_HEADER_BYTES + 1, MAX_DATAGRAM);
     if (typeof curt !== 'boolean') throw new InvalidArgumentError(`curt is true or false, not ${typeof curt}`);
@@ -99,7 +99,7 @@ export class Memoer {
   }
 
   /**
-   * The grams of a memo. Bytes must not be changed until the last one is made.
+   * The grams of a memo. Bytes must not be changed until the last one is made, or `keep()` is called.
    *
    * @throws SizeError (ERR_BOSUN_SIZE) for a memo of more than `maxMemoBytes`, or of more than 16 777 215 grams.
    * @throws InvalidArgumentError for what is neither string nor bytes.

@@ -28,6 +28,8 @@ export interface PeerOptions {
   readonly bc?: number;
 }
 
+export const PEER_OPTIONS = ['name', 'path', 'directory', 'bc'] as const;
+
 /** Who has sent a gram. */
 export interface GramSource {
   /** Its path; empty for one that nobody can answer. */
@@ -78,7 +80,7 @@ export class Peer extends EventEmitter<PeerEvents> implements AsyncDisposable {
   constructor(options: PeerOptions = {}) {
     super();
     const given = ownOptions(options, 'the options of a peer');
-    checkKnown(given, ['name', 'path', 'directory', 'bc'], 'a peer');
+    checkKnown(given, PEER_OPTIONS, 'a peer');
     const { name = 'peer', path, directory, bc = 4 } = given;
     if (typeof name !== 'string' || !/^[\w.-]+$/.test(name)) {
       throw new InvalidArgumentError('the name of a peer is of letters, digits and ._-');
