@@ -27,11 +27,15 @@ export class Grams implements Iterable<Buffer> {
     this.#memo = typeof memo === 'string' && this.length > 1 ? Buffer.from(memo) : memo;
   }
 
-  /** @param index from 0 to `length` - 1. */
-  at(index: number): Buffer {
+  /**
+   * @param index from 0 to `length` - 1.
+   * @param memory where it is made, of at least as many bytes as a gram may have; new memory unless given.
+   */
+  at(index: number, memory?: Buffer): Buffer {
     const start = index * this.#bodyBytes;
     const end = Math.min(start + this.#bodyBytes, this.#bytes);
-    const gram = Buffer.allocUnsafe(this.#headerBytes + end - start);
+    const bytes = this.#headerBytes + end - start;
+    const gram = memory?.subarray(0, bytes) ?? Buffer.allocUnsafe(bytes);
     writeHeader(this.#header, index, this.length, this.#isText, gram);
     if (typeof this.#memo === 'string') gram.write(this.#memo, this.#headerBytes);
     else gram.set(this.#memo.subarray(start, end), this.#headerBytes);

@@ -44,6 +44,8 @@ const GRAMS_AT_ONCE = 64;
 export class PeerMemoer extends EventEmitter<PeerMemoerEvents> implements AsyncDisposable {
   readonly #peer: Peer;
   readonly #memoer: Memoer;
+  /** For the gram that is being sent: the peer has sent it, or has its own copy, when `send` returns. */
+  readonly #memory: Buffer;
   /** The last memo for each destination that has one in several parts: what comes later waits for it. */
   readonly #last = new Map<string, Promise<void>>();
   readonly #unread: Memo[] = [];
@@ -61,6 +63,7 @@ export class PeerMemoer extends EventEmitter<PeerMemoerEvents> implements AsyncD
     checkKnown(given, [...PEER_OPTIONS, ...MEMOER_OPTIONS], 'a PeerMemoer');
     this.#peer = new Peer({ name, path, directory, bc } as PeerOptions);
     this.#memoer = new Memoer({ ...more, onDrop: (reason, source) => this.emit('drop', { reason, source }) });
+    this.#memory = Buffer.allocUnsafeSlow(this.#memoer.size);
     this.#peer.on('gram', (gram, source) => this.#take(gram, source));
     // It is added behind this.
     this.on('newListener' as 'memo', () => queueMicrotask(() => this.#flow()));
@@ -111,7 +114,7 @@ export class PeerMemoer extends EventEmitter<PeerMemoerEvents> implements AsyncD
     const grams = this.#memoer.cut(memo);
     const last = this.#last.get(destination);
     try {
-      if (last === undefined && grams.length === 1) await this.#peer.send(grams.at(0), destination);
+      if (last === undefined && grams.length === 1) await this.#peer.send(grams.at(0, this.#memory), destination);
       else await this.#sendBehind(last, grams, destination);
     } catch (error) {
       throw this.#explain(error);
@@ -184,7 +187,7 @@ export class PeerMemoer extends EventEmitter<PeerMemoerEvents> implements AsyncD
     for (let i = 0; i < grams.length; ) {
       const sends: Promise<void>[] = [];
       for (const end = Math.min(i + GRAMS_AT_ONCE, grams.length); i < end; i++) {
-        sends.push(this.#peer.send(grams.at(i), destination));
+        sends.push(this.#peer.send(grams.at(i, this.#memory), destination));
       }
       await Promise.all(sends);
     }
