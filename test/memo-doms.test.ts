@@ -149,17 +149,17 @@ describe('parseMemo', () => {
       fc.tuple(word, book).map(([name, load]) => new BokDom({ name, load })),
     );
     const written = fc.property(memo, (memo) => assertText(memo as ControlMemo, formatMemo(memo)));
-    fc.assert(written, { numRuns: 300 });
+    fc.assert(written, { numRuns: 150 });
     const mutated = fc.property(memo, fc.nat(), fc.string({ maxLength: 3 }), (memo, at, chars) => {
       const text = formatMemo(memo);
       const place = at % text.length;
       const { memo: read, reason } = parseMemo(text.slice(0, place) + chars + text.slice(place + 1));
       assert.equal(read === undefined, typeof reason === 'string');
     });
-    fc.assert(mutated, { numRuns: 1_000 });
+    fc.assert(mutated, { numRuns: 150 });
     fc.assert(
       fc.property(fc.json(), (text) => void parseMemo(`{"tag":"BOK","name":"boss","load":${text}}`)),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 });
