@@ -6,6 +6,7 @@ import { checkKnown, ownOptions } from '../own-options.js';
 import type { Grams } from './grams.js';
 import type { Memo } from './memo.js';
 import { type DropReason, MEMOER_OPTIONS, Memoer, type MemoerOptions } from './memoer.js';
+import { SENT } from './outboxes.js';
 import { type GramSource, PEER_OPTIONS, Peer, type PeerOptions } from './peer.js';
 
 /** Options of a PeerMemoer: those of a Peer and those of a Memoer. */
@@ -110,15 +111,20 @@ export class PeerMemoer extends EventEmitter<PeerMemoerEvents> implements AsyncD
    * @throws PeerAbsentError (ERR_BOSUN_PEER_ABSENT) when nobody is there, or nobody any more.
    * @throws MemoerError (ERR_BOSUN_MEMOER) when this is not open, is closed before all was sent, or the system refuses.
    */
-  async memoit(memo: string | Uint8Array, destination: string): Promise<void> {
-    const grams = this.#memoer.cut(memo);
-    const last = this.#last.get(destination);
+  memoit(memo: string | Uint8Array, destination: string): Promise<void> {
+    let sent: Promise<void>;
     try {
-      if (last === undefined && grams.length === 1) await this.#peer.send(grams.at(0, this.#memory), destination);
-      else await this.#sendBehind(last, grams, destination);
+      const grams = this.#memoer.cut(memo);
+      const last = this.#last.get(destination);
+      if (last === undefined && grams.length === 1) sent = this.#peer.send(grams.at(0, this.#memory), destination);
+      else sent = this.#sendBehind(last, grams, destination);
     } catch (error) {
-      throw this.#explain(error);
+      return Promise.reject(error);
     }
+    if (sent === SENT) return sent;
+    return sent.catch((error: unknown) => {
+      throw this.#explain(error);
+    });
   }
 
   /**
