@@ -43,14 +43,14 @@ describe('the grams of a memo', () => {
     assert.deepEqual(bodies(''), ['']);
   });
 
-  test('begin with 32 characters: code, memo id, count or number', () => {
+  test('begin with 32 characters: code, count or number, memo id', () => {
     const grams = [...new Memoer({ size: 38 }).cut('How ya doing?')].map(String);
-    const id = (grams[0] as string).slice(4, 28);
+    const id = (grams[0] as string).slice(8, 32);
     // A random UUID (version 4) behind 0A and four bits that are 0.
     const uuid = Buffer.from(`AA${id.slice(2)}`, 'base64url').toString('hex');
     assert.match(`${id.slice(0, 2)} ${uuid}`, /^0A 0000[\da-f]{12}4[\da-f]{3}[89ab][\da-f]{15}$/);
-    assert.deepEqual(grams, [`bAAA${id}AAADHow ya`, `bAAB${id}AAAB doing`, `bAAB${id}AAAC?`]);
-    const others = new Set(Array.from({ length: 1_000 }, () => String(new Memoer().cut('').at(0)).slice(4, 28)));
+    assert.deepEqual(grams, [`bAAAAAAD${id}How ya`, `bAABAAAB${id} doing`, `bAABAAAC${id}?`]);
+    const others = new Set(Array.from({ length: 1_000 }, () => String(new Memoer().cut('').at(0)).slice(8, 32)));
     assert.equal(others.size, 1_000);
   });
 
@@ -62,10 +62,10 @@ describe('the grams of a memo', () => {
       [38, 25],
     );
     const [first, second] = grams.map((gram) => gram.toString('hex')) as [string, string];
-    const id = first.slice(6, 42);
+    const id = first.slice(12, 48);
     assert.match(id, /^d000/);
-    assert.equal(first, `6c0000${id}000002${'78'.repeat(14)}`);
-    assert.equal(second, `6c0001${id}00000178`);
+    assert.equal(first, `6c0000000002${id}${'78'.repeat(14)}`);
+    assert.equal(second, `6c0001000001${id}78`);
   });
 
   test('are as long as size says, and no shorter than needed', () => {
@@ -82,15 +82,18 @@ describe('the grams of a memo', () => {
 describe('a Memoer', () => {
   test('joins the grams of the reference, in text and in base2', () => {
     const memoer = new Memoer();
-    const text = ascii(`bAAA${ID}AAACHello `, `bAAB${ID}AAABThere`);
+    const text = ascii(`bAAAAAAC${ID}Hello `, `bAABAAAB${ID}There`);
     assert.deepEqual(texts(join(memoer, text)), ['Hello There']);
     // The same id: known by now.
     assert.deepEqual(join(memoer, text), []);
     const binary = [
-      '6c0000d000f9b39d36375e11f1b5b0f2acaf456f92000002' + '48656c6c6f20',
-      '6c0001d000f9b39d36375e11f1b5b0f2acaf456f92000001' + '5468657265',
+      '6c0000000002d000f9b39d36375e11f1b5b0f2acaf456f92' + '48656c6c6f20',
+      '6c0001000001d000f9b39d36375e11f1b5b0f2acaf456f92' + '5468657265',
     ].map((gram) => Buffer.from(gram, 'hex'));
     assert.deepEqual(texts(join(new Memoer(), binary)), ['Hello There']);
+    // As other versions of the reference have it: the id before the number.
+    const older = ascii(`bAAA${ID}AAACHello `, `bAAB${ID}AAABThere`);
+    assert.deepEqual(texts(join(new Memoer(), older)), ['Hello There']);
     // One of each: what a memo is, does not depend on how its header is written.
     assert.deepEqual(texts(join(new Memoer(), [text[0] as Buffer, binary[1] as Buffer])), ['Hello There']);
     assert.deepEqual(texts(join(new Memoer(), [binary[0] as Buffer, text[1] as Buffer])), ['Hello There']);
@@ -134,18 +137,18 @@ describe('a Memoer', () => {
     const none = [
       '',
       'hello',
-      `bAAA${ID}`,
-      `bAAA${ID}AAAABody`,
-      `bAAB${ID}AAAABody`,
-      `bAAC${ID}AAABBody`,
-      `baAA${ID}AAABBody`,
-      `bAAA1A${ID.slice(2)}AAABBody`,
-      `bAAA0AQ${ID.slice(3)}AAABBody`,
-      `bAAA${ID.slice(1)}AAAB==Body`,
-      `bAAA${ID.slice(1)}\u00e9AAABBody`,
+      `bAAAAAAB${ID.slice(0, -1)}`,
+      `bAAAAAAA${ID}Body`,
+      `bAABAAAA${ID}Body`,
+      `bAACAAAB${ID}Body`,
+      `baAAAAAB${ID}Body`,
+      `bAAAAAAB1A${ID.slice(2)}Body`,
+      `bAAAAAAB0AQ${ID.slice(3)}Body`,
+      `bAAAAAAB${ID.slice(1)}==Body`,
+      `bAAAAAAB${ID.slice(1)}\u00e9Body`,
       // Of several, and nothing in it.
-      `bAAA${ID}AAAC`,
-      `bAAB${ID}AAAC`,
+      `bAAAAAAC${ID}`,
+      `bAABAAAC${ID}`,
       '\x6c\0\0\xd0',
     ];
     assert.deepEqual(
@@ -160,11 +163,11 @@ describe('a Memoer', () => {
     // Number 2 of two, a first one that says two when number 2 is there, and one that is all of what has three parts.
     const seen = join(
       memoer,
-      ascii(`bAAB${ID}AAACc`, `bAAA${ID}AAACa`, `bAAA${ID}AAABa`, `bAAA${ID}AAADa`, `bAAB${ID}AAADd`),
+      ascii(`bAABAAAC${ID}c`, `bAAAAAAC${ID}a`, `bAAAAAAB${ID}a`, `bAAAAAAD${ID}a`, `bAABAAAD${ID}d`),
     );
     assert.deepEqual(seen, []);
     assertDropped(memoer, { malformed: none.length + 3 });
-    assert.deepEqual(texts(join(memoer, ascii(`bAAB${ID}AAABb`))), ['abc']);
+    assert.deepEqual(texts(join(memoer, ascii(`bAABAAAB${ID}b`))), ['abc']);
   });
 
   test('refuses sizes that cannot be', () => {
@@ -186,8 +189,8 @@ describe('a Memoer', () => {
     assert.throws(() => memoer.cut('\u00e9'.repeat(6)), SizeError);
     assert.throws(() => memoer.cut(Buffer.alloc(11)), SizeError);
     assert.equal([...memoer.cut('\u00e9'.repeat(5))].length, 1);
-    assert.throws(() => new Memoer({ size: 33 }).cut(Buffer.alloc(2 ** 24)), SizeError);
-    assert.equal(new Memoer({ size: 33 }).cut(Buffer.alloc(2 ** 24 - 1)).length, 2 ** 24 - 1);
+    assert.throws(() => new Memoer({ size: 33 }).cut(Buffer.alloc(0xd0_00_00)), SizeError);
+    assert.equal(new Memoer({ size: 33 }).cut(Buffer.alloc(0xcf_ff_ff)).length, 0xcf_ff_ff);
   });
 
   test('joins no memo that is too long, and says so once for each', () => {
@@ -197,7 +200,7 @@ describe('a Memoer', () => {
     assert.deepEqual(join(memoer, new Memoer().cut('x'.repeat(11))), []);
     assert.deepEqual(join(memoer, other.cut('Hello there, you')), []);
     // It says that it has more grams than there may be bytes.
-    assert.deepEqual(join(memoer, ascii(`bAAA${ID}____x`, `bAAB${ID}AAABx`)), []);
+    assert.deepEqual(join(memoer, ascii(`bAAA____${ID}x`, `bAABAAAB${ID}x`)), []);
     assert.deepEqual(dropped, new Array(3).fill(['long', HERE]));
     assert.equal(memoer.partialCount, 0);
     assert.deepEqual(texts(join(memoer, other.cut('Hello you.'))), ['Hello you.']);
@@ -307,7 +310,7 @@ describe('whatever is sent', () => {
         return gram;
       });
     const header = fc
-      .tuple(fc.constantFrom('6c0000', '6c0001'), fc.constantFrom('00', '01'), fc.nat(2 ** 24 - 1), fc.uint8Array())
+      .tuple(fc.constantFrom('6c0000', '6c0001'), fc.constantFrom('00', '01'), fc.nat(0xcf_ff_ff), fc.uint8Array())
       .map(([code, id, number, body]) =>
         Buffer.concat([Buffer.from(`${code}d000${id.repeat(16)}${number.toString(16).padStart(6, '0')}`, 'hex'), body]),
       );

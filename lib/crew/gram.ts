@@ -1,18 +1,19 @@
 // The header of a gram: which memo it is of, and which part of that; as the reference writes it for grams that nobody signs.
 //
 //   code     4 characters   bAAA for the first gram, bAAB for the others
-//   memo id  24             0A, and a UUID in the 22 others
 //   number   4              of the first gram how many there are, of the others which it is
+//   memo id  24             0A, and a UUID in the 22 others
 //
 // All of it is base64, of 32 characters; or the 24 bytes that these stand for (base2). Which it is, the first six bits tell.
+// Versions of the reference differ in the order of the last two: both are read.
 
 import { randomFillSync } from 'node:crypto';
 
 export const TEXT_HEADER_BYTES = 32;
 export const BINARY_HEADER_BYTES = 24;
 
-/** The number has 24 bits. */
-export const MAX_GRAMS = 2 ** 24 - 1;
+/** The number has 24 bits; from here on it could be the beginning of an id. */
+export const MAX_GRAMS = 0xcf_ff_ff;
 
 /** As bytes: `b`, then `AAA` or `AAB`. */
 const CODE = 0x6c;
@@ -22,10 +23,14 @@ const BINARY = 0b011011;
 
 /** As bytes: `0A`, and four bits that fill up the UUID. */
 const ID = 0xd0;
-const ID_AT = 3;
-const UUID_AT = 5;
+const NUMBER_AT = 3;
+const ID_AT = 6;
+const ID_BYTES = 18;
+const UUID_AT = 8;
 const UUID_BYTES = 16;
-const NUMBER_AT = 21;
+/** Where the other order has them. */
+const OTHER_ID_AT = 3;
+const OTHER_NUMBER_AT = 21;
 
 export interface GramHeader {
   /** Which memo: the bytes of its id, one for each character. */
@@ -84,8 +89,14 @@ export function readHeader(gram: Buffer): GramHeader | undefined {
   } else if (kind !== BINARY || gram.length < BINARY_HEADER_BYTES) return undefined;
   const last = header[2] as number;
   if (header[0] !== CODE || header[1] !== 0 || last > 1) return undefined;
-  if (header[ID_AT] !== ID || header[ID_AT + 1] !== 0) return undefined;
-  const number = header.readUIntBE(NUMBER_AT, 3);
+  const isOther = isId(header, OTHER_ID_AT);
+  if (!isOther && !isId(header, ID_AT)) return undefined;
+  const number = header.readUIntBE(isOther ? OTHER_NUMBER_AT : NUMBER_AT, 3);
   if (number === 0) return undefined;
-  return { id: header.toString('latin1', ID_AT, NUMBER_AT), isFirst: last === 0, number, length };
+  const from = isOther ? OTHER_ID_AT : ID_AT;
+  return { id: header.toString('latin1', from, from + ID_BYTES), isFirst: last === 0, number, length };
+}
+
+function isId(header: Buffer, at: number): boolean {
+  return header[at] === ID && header[at + 1] === 0;
 }

@@ -101,7 +101,7 @@ export class Memoer {
   /**
    * The grams of a memo. Bytes must not be changed until the last one is made, or `keep()` is called.
    *
-   * @throws SizeError (ERR_BOSUN_SIZE) for a memo of more than `maxMemoBytes`, or of more than 16 777 215 grams.
+   * @throws SizeError (ERR_BOSUN_SIZE) for a memo of more than `maxMemoBytes`, or of more than 13 631 487 grams.
    * @throws InvalidArgumentError for what is neither string nor bytes.
    */
   cut(memo: string | Uint8Array): Grams {
