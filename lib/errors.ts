@@ -43,6 +43,7 @@ export type ErrorCode =
   | 'ERR_BOSUN_PEER_ABSENT'
   | 'ERR_BOSUN_NAMER'
   | 'ERR_BOSUN_MEMOER'
+  | 'ERR_BOSUN_MULTI'
   | 'ERR_BOSUN_CONNECTION_RESET'
   | 'ERR_BOSUN_FRAME_TOO_LARGE'
   | 'ERR_BOSUN_PROTOCOL';
@@ -434,6 +435,13 @@ export class NamerError extends BosunError {
 export class MemoerError extends BosunError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_BOSUN_MEMOER', message, options);
+  }
+}
+
+/** A crew cannot be as its loads say, or a hand of it has ended badly and is not started again. */
+export class MultiError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_MULTI', message, options);
   }
 }
 
