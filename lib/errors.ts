@@ -73,7 +73,7 @@ export class OutOfRangeError extends RangeError {
   override readonly name = 'OutOfRangeError';
 }
 
-/** No native binary could be loaded. `cause` is an AggregateError with one error for each place that was tried. */
+/** No native binary could be loaded. `cause` is an AggregateError with one error for each place that was tried, if any was. */
 export class NativeLoadError extends BosunError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_BOSUN_NATIVE_LOAD', message, options);
