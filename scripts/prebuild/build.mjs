@@ -45,18 +45,29 @@ function headers() {
 
 const [gyp] = JSON.parse(readFileSync(join(ROOT, 'binding.gyp'), 'utf8')).targets;
 
+/** zig has its libraries inside without being asked, and more of them than is used. */
 function linkerFlags({ format }) {
   if (format === 'mach-o')
     return ['-Wl,-undefined,dynamic_lookup', '-Wl,-dead_strip', '-Wl,-install_name,bosun.node', '-s'];
   const { ldflags } = gyp.conditions.find(([condition]) => condition === "OS=='linux'")[1];
-  // zig has its libraries inside without being asked.
-  return ldflags.filter((flag) => flag.startsWith('-Wl,')).map((flag) => flag.replace('<(module_root_dir)/', ''));
+  const flags = ldflags
+    .filter((flag) => flag.startsWith('-Wl,'))
+    .map((flag) => flag.replace('<(module_root_dir)/', ''));
+  return [...flags, '-Wl,--gc-sections'];
 }
 
 const targets = targetsNamed(process.argv.slice(2));
 const compiler = zig();
 const includes = [headers(), require('node-addon-api').include_dir, 'native'].map((folder) => `-I${folder}`);
-const shared = ['-shared', '-fPIC', ...gyp.cflags_cc, ...gyp.defines.map((name) => `-D${name}`), ...includes];
+const shared = [
+  '-shared',
+  '-fPIC',
+  '-ffunction-sections',
+  '-fdata-sections',
+  ...gyp.cflags_cc,
+  ...gyp.defines.map((name) => `-D${name}`),
+  ...includes,
+];
 
 for (const target of targets) {
   const folder = join(ROOT, 'prebuilds', target.name);
