@@ -60,7 +60,9 @@ function explain({ code, message }: NodeJS.ErrnoException): string {
   const [reason = ''] = message.split('\n');
   const [, glibc] = /version [`']GLIBC_([\d.]+)' not found/.exec(reason) ?? [];
   if (glibc !== undefined) return `needs glibc ${glibc}, which is newer than the one here (${reason})`;
-  if (/ld-linux|libc\.so\.6/.test(reason)) return `was compiled for glibc, which is not here (${reason})`;
+  // The second is what musl says.
+  if (/ld-linux|libc\.so\.6|^Error relocating .*: symbol not found/.test(reason))
+    return `was compiled for glibc, which is not here (${reason})`;
   if (/\blibc\.so\b/.test(reason)) return `was compiled for musl, which is not here (${reason})`;
   return reason;
 }
