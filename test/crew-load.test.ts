@@ -42,7 +42,7 @@ describe('a CrewLoad', () => {
       assert.deepEqual({ ...one.doers[1]?.options }, { shelf: ['left', 1] });
     }
     // The bytes of both are those of a map, for whoever reads them.
-    assert.deepEqual([load.toCBOR()[0], load.toMsgpack()[0]], [0xb9, 0xde]);
+    assert.deepEqual([load.toCBOR()[0], load.toMsgpack()[0]], [0xa9, 0xde]);
   });
 
   test('has nothing that it does not know, and nothing of a wrong kind', () => {

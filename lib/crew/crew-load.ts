@@ -1,7 +1,6 @@
 // What a hand of a crew is to be, as something that can be kept in a file.
 
 import { createRequire } from 'node:module';
-import type { Encoder } from 'cbor-x';
 import { Packr } from 'msgpackr/pack';
 import { InvalidArgumentError } from '../errors.js';
 import { checkKnown, oneOf, ownOptions } from '../own-options.js';
@@ -97,14 +96,8 @@ export class CrewLoad {
 /** Maps, and no records of its own. */
 const packr = new Packr({ useRecords: false });
 
-let encoder: Encoder | undefined;
-
 /** Loaded when it is first used. */
-function cbor(): Encoder {
-  const { Encoder } = createRequire(import.meta.url)('cbor-x') as typeof import('cbor-x');
-  encoder ??= new Encoder({ useRecords: false });
-  return encoder;
-}
+const cbor = (): typeof import('cbor2') => createRequire(import.meta.url)('cbor2');
 
 /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for what says no load. */
 function read(what: string, decode: () => unknown): CrewLoad {
