@@ -27,6 +27,7 @@ import { alive } from './fixtures/alive.js';
 import { gramOf } from './fixtures/grams.js';
 
 const HANDS = new URL('./fixtures/hands.js', import.meta.url);
+const LATE = new URL('./fixtures/late-hands.js', import.meta.url);
 const skip = process.platform === 'win32' && 'Windows has no Unix datagram sockets';
 
 const doer = (name: string, options?: Record<string, unknown>) => ({
@@ -279,6 +280,54 @@ describe('Boss', { skip }, () => {
     });
   });
 
+  describe('that is told to end early', () => {
+    test('does so when it is entered', async () => {
+      const crew = new Crew({ loads: reporters('a') });
+      await assert.rejects(crew.boss.end(), { code: 'ERR_BOSUN_FSM' });
+      const over = crew.doist.do();
+      await crew.boss.end();
+      await over;
+      assert.equal(crew.boss.done, true);
+      assert.equal(crew.hand('a').state, 'over');
+    });
+
+    test('ends a hand that is still being started as soon as that is there', async () => {
+      const crew = new Crew({ loads: [{ name: 'a', doers: [doer('Reporter'), doer('Stubborn')] }] });
+      crew.boss.once('entered', () => setImmediate(() => void crew.boss.end()));
+      await crew.doist.do();
+      // It has entered nothing, so there is nothing that it could be stubborn about, or be killed for.
+      assert.deepEqual([crew.exits[0]?.signal, crew.exits[0]?.exiting], [null, true]);
+    });
+
+    test('starts nothing behind its end', async () => {
+      const crew = new Crew({ loads: [{ name: 'a', doers: [{ module: LATE, export: 'LateCrewer' }] }] });
+      const over = crew.doist.do();
+      await crew.doist.exit();
+      await over;
+      assert.equal(crew.boss.crew.size, 0);
+      assert.equal(crew.boss.done, false);
+    });
+
+    test('lets a hand end cleanly though another one is stuck', async (t) => {
+      const logDirectory = makeDirectory(t);
+      const loads = [
+        { name: 'store', doers: [doer('Reporter'), doer('Diarist')] },
+        { name: 'stuck', doers: [doer('Reporter'), doer('Stubborn')] },
+      ];
+      const crew = new Crew({ grace: 300, logDirectory, loads });
+      crew.boss.once('crewed', () => void crew.doist.exit());
+      await crew.doist.do();
+      assert.deepEqual(
+        crew.exits.map(({ name, code, signal }) => [name, code, signal]),
+        [
+          ['stuck', null, 'SIGKILL'],
+          ['store', 0, null],
+        ],
+      );
+      assert.match(readFileSync(join(logDirectory, 'store.log'), 'utf8'), /store exits\n$/);
+    });
+  });
+
   describe('whose hands die', () => {
     test('starts one again that was killed; it has its name, its address and its book again', async (t) => {
       const crew = await crewOf(t, { loads: reporters('a', 'b') });
@@ -360,6 +409,54 @@ describe('Boss', { skip }, () => {
         );
       });
     }
+
+    test('is whole again when all of a group are killed at once, and one after the other', async (t) => {
+      const crew = await crewOf(t, { strategy: 'one-for-all', loads: reporters('a', 'b', 'c') });
+      for (const victims of [['a', 'b', 'c'], ['a', 'b'], ['c']]) {
+        const crewed = once(crew.boss as never, 'crewed');
+        for (const name of victims) process.kill(crew.pid(name), 'SIGKILL');
+        await crewed;
+      }
+      for (const name of ['a', 'b', 'c']) assert.equal(crew.hand(name).state, 'registered');
+    });
+
+    test('gives the others their book when one is over before it was there', async () => {
+      const crew = new Crew({
+        restart: 'never',
+        loads: [...reporters('a'), { name: 'b', doers: [doer('Stillborn')] }],
+      });
+      const over = assert.rejects(crew.doist.do(), MultiError);
+      await crew.until(() => crew.memos.length === 1);
+      assert.equal(crew.boss.crewed, true);
+      await crew.boss.end();
+      await over;
+    });
+
+    test('ends when a listener throws', async () => {
+      const crew = new Crew({ loads: reporters('a') });
+      crew.boss.on('handRegistered', () => {
+        throw new RangeError('no room');
+      });
+      await assert.rejects(crew.doist.do(), RangeError);
+      assert.equal(crew.exits.length, 1);
+    });
+
+    test('lets one take its time to enter, for all its heartbeat', async (t) => {
+      const loads = [{ name: 'a', doers: [doer('Reporter'), { module: LATE, export: 'SlowDoer' }] }];
+      const crew = await crewOf(t, { heartbeat: 0.4, loads });
+      await crew.until(() => crew.memos.includes('entered'));
+      assert.deepEqual(crew.exits, []);
+    });
+
+    test('leaves no socket of one that was killed', async (t) => {
+      const directory = makeDirectory(t);
+      const crew = await crewOf(t, { directory, restart: 'never', loads: reporters('a', 'b') });
+      process.kill(crew.pid('a'), 'SIGKILL');
+      await crew.until(() => crew.exits.length === 1);
+      await crew.boss.end();
+      await crew.over.catch(() => {});
+      assert.deepEqual(readdirSync(directory), []);
+    });
 
     test('ends one whose event loop does not go round any more', async (t) => {
       const crew = await crewOf(t, { heartbeat: 0.4, loads: reporters('a', 'b') });
@@ -476,6 +573,16 @@ describe('Boss', { skip }, () => {
   });
 
   describe('and logs', () => {
+    test('hands on memos of users that look like others', async (t) => {
+      const crew = await crewOf(t, { loads: reporters('a') });
+      await crew.boss.send('a', 'say {"tag":"news","load":1}');
+      await crew.until(() => crew.memos.includes('{"tag":"news","load":1}'));
+      await crew.boss.send('a', 'say {"tag":"END","load":1}');
+      await crew.boss.send('a', 'ping 1');
+      await crew.until(() => crew.memos.includes('pong 1'));
+      assert.equal(crew.boss.droppedMemos, 1);
+    });
+
     test('writes what a hand says into its own file', async (t) => {
       const logDirectory = join(makeDirectory(t), 'logs');
       const loads = [{ name: 'a', doers: [doer('Reporter'), doer('Diarist')] }, ...reporters('b')];

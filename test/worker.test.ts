@@ -1,9 +1,12 @@
 // One function in a thread or a process: how it is started, how it ends, and what is known of it then.
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { hostname } from 'node:os';
 import { after, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import {
   DataCloneError,
   InvalidArgumentError,
@@ -375,6 +378,12 @@ describe('workers', () => {
     await worker.wait();
     assert.ok(worker.error instanceof Error);
     assert.match(worker.error.message, /put the function into a module of its own/);
+  });
+
+  test('nor is a manager, by a program whose tasks are in its own file', async () => {
+    const program = fileURLToPath(new URL('./fixtures/manager-bomb.js', import.meta.url));
+    const { stdout } = await promisify(execFile)(process.execPath, [program]);
+    assert.match(stdout, /put the function into a module of its own/);
   });
 
   test('misuse is refused at the call', async () => {

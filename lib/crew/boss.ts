@@ -1,9 +1,10 @@
 // The boss of a crew: named processes that live long, know each other, and end in order.
 
+import { rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { builtin } from '../builtin.js';
-import { CancellationError, InvalidArgumentError, MultiError } from '../errors.js';
+import { CancellationError, FSMError, InvalidArgumentError, MultiError } from '../errors.js';
 import { Deaths } from '../manager/backoff.js';
 import { ClosePolicy } from '../manager/close.js';
 import { type CrewOffice, openCrewOffice } from '../manager/crew-office.js';
@@ -19,9 +20,10 @@ import { endText } from './hand-text.js';
 import { HandWorker } from './hand-worker.js';
 import { assertCrewer } from './make-doers.js';
 import type { Memo } from './memo.js';
-import { AckDom, AddrDom, BokDom, EndDom, formatMemo, RegDom } from './memos.js';
+import { RegDom } from './memos.js';
 import { type CrewMemo, controlMemo, MultiDoerBase } from './multi-doer.js';
 import { checkPath } from './peer.js';
+import { Roll } from './roll.js';
 import { Supervisor } from './supervisor.js';
 
 export interface BossEvents {
@@ -35,8 +37,11 @@ export interface BossEvents {
   memo: CrewMemo;
 }
 
-/** Behind the grace of its hands: their exits, and the sockets. */
-const CLOSE_MS = 2_000;
+/** From SIGTERM until SIGKILL. */
+const TERMINATE_MS = 1_000;
+
+/** Behind the grace of its hands, and that of those who had to wait for others: their exits, and the sockets. */
+const CLOSE_MS = TERMINATE_MS + 2_000;
 
 /** A hand's name, as long as it may be: sockets have short paths. */
 const LONGEST = `${'x'.repeat(64)}.uxd`;
@@ -58,12 +63,16 @@ export class Boss extends MultiDoerBase<BossEvents> {
   /** It was entered, and has ended: its manager is closed. */
   #isOver = false;
   #supervisor: Supervisor | undefined;
+  #roll: Roll | undefined;
   #directory: string | undefined;
   /** That has to be removed. */
   #ownDirectory: string | undefined;
-  #crewed = false;
   #failure: MultiError | undefined;
   #ending: Promise<void> | undefined;
+  /** Resolves when it is entered, or cannot be; undefined before. */
+  #entering: Promise<void> | undefined;
+  /** The second signal has come. */
+  #isHurried = false;
 
   /**
    * @throws MultiError (ERR_BOSUN_MULTI) for two of one name.
@@ -87,7 +96,7 @@ export class Boss extends MultiDoerBase<BossEvents> {
 
   /** Whether all hands that are to be there are registered. */
   get crewed(): boolean {
-    return this.#crewed;
+    return this.#roll?.isCrewed ?? false;
   }
 
   /**
@@ -111,37 +120,75 @@ export class Boss extends MultiDoerBase<BossEvents> {
    * @throws MultiError (ERR_BOSUN_MULTI) when the first doer of a load is no Crewer, SizeError (ERR_BOSUN_SIZE) when the path
    * of the directory is too long; nothing has been started then.
    */
-  override async enter(_options?: { readonly temp: boolean }): Promise<void> {
-    await Promise.all(this.loads.map(({ name, doers }) => assertCrewer(name, doers)));
-    const { directory, strategy, restart, grace, heartbeat, max, within } = this.#settings;
+  override enter(_options?: { readonly temp: boolean }): Promise<void> {
+    const entering = this.#enter();
+    this.#entering = entering.catch(() => {});
+    return entering;
+  }
+
+  async #enter(): Promise<void> {
     if (this.#isOver) this.#office = undefined;
-    this.#isOver = false;
-    this.#directory = directory ?? removeAtExit(await makeSocketDirectory(LONGEST));
-    this.#ownDirectory = directory === undefined ? this.#directory : undefined;
-    this.graceful = false;
-    this.#failure = this.#ending = undefined;
-    this.#crewed = false;
+    this.#isOver = this.#isHurried = this.graceful = false;
+    this.#failure = this.#ending = this.#supervisor = this.#roll = undefined;
+    this.#hands = new Map();
     this.book.clearAllNameAddr();
-    const folder = this.#directory;
-    const hands = this.loads.map((load) => {
-      const path = checkPath(join(folder, `${load.name}.uxd`));
-      return new Hand(load, path, new Deaths({ max, within }));
+    try {
+      await Promise.all(this.loads.map(({ name, doers }) => assertCrewer(name, doers)));
+      this.#assertGoing();
+      const { directory, max, within } = this.#settings;
+      if (directory === undefined) this.#ownDirectory = removeAtExit(await makeSocketDirectory(LONGEST));
+      const folder = directory ?? (this.#ownDirectory as string);
+      this.#directory = folder;
+      const hands = this.loads.map((load) => {
+        const path = checkPath(join(folder, `${load.name}.uxd`));
+        return new Hand(load, path, new Deaths({ max, within }));
+      });
+      await this.open(folder);
+      this.#assertGoing();
+      this.#hands = new Map(hands.map((hand) => [hand.name, hand]));
+      this.#roll = this.#call(hands);
+      this.#supervisor = this.#supervise(hands, this.#roll);
+    } catch (error) {
+      await this.#clear();
+      throw error;
+    }
+    this.#listen(true);
+    this.emit('entered', this);
+    this.#supervisor.startAll();
+  }
+
+  /** It may have been told to end while it waited. */
+  #assertGoing(): void {
+    this.signal.throwIfAborted();
+    if (this.#isOver) throw new CancellationError('the boss was ended before it could begin');
+  }
+
+  #call(hands: readonly Hand[]): Roll {
+    return new Roll(hands, {
+      name: this.name,
+      book: this.book,
+      memoit: (memo, address) => this.memoit(memo, address),
+      registered: (hand) => this.emit('handRegistered', hand),
+      crewed: () => this.emit('crewed', this),
     });
-    this.#hands = new Map(hands.map((hand) => [hand.name, hand]));
-    await this.open(folder);
-    const settings = { strategy, restart, grace, terminate: 1_000, patience: heartbeat * 1_000 };
-    this.#supervisor = new Supervisor(hands, settings, this.#open(), {
+  }
+
+  #supervise(hands: readonly Hand[], roll: Roll): Supervisor {
+    const { strategy, restart, grace, heartbeat } = this.#settings;
+    const settings = { strategy, restart, grace, terminate: TERMINATE_MS, patience: heartbeat * 1_000 };
+    return new Supervisor(hands, settings, this.#open(), {
       open: (hand, seat) => this.#start(hand, seat),
-      ask: (hand) => this.#sayEnd(hand),
-      exited: (exit) => this.#onExit(exit),
+      ask: (hand) => roll.end(hand),
+      exited: (exit) => {
+        roll.isCrewed = false;
+        this.emit('handExit', exit);
+      },
+      over: (hand) => this.#onOver(hand, roll),
       failed: (error) => {
         this.#failure ??= error;
       },
       changed: () => this.wake(),
     });
-    this.#listen(true);
-    this.emit('entered', this);
-    this.#supervisor.startAll();
   }
 
   override recur(tyme: number): boolean | Promise<boolean> {
@@ -160,22 +207,31 @@ export class Boss extends MultiDoerBase<BossEvents> {
    *
    * @returns when it is gone.
    * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for a name that no hand has.
+   * @throws FSMError (ERR_BOSUN_FSM) when nobody has begun to run the boss.
    */
   async end(name?: string): Promise<void> {
+    if (this.#entering === undefined) throw new FSMError('the boss has not been entered: a Doist runs it');
+    await this.#entering;
     const hands = name === undefined ? [...this.#hands.values()] : [this.#handOf(name)];
     const what = name === undefined ? 'the crew' : name;
     await this.#supervisor?.end(hands, new CancellationError(`${what} was told to end`));
   }
 
-  /** Sends SIGTERM to all hands, the last one first, and SIGKILL to those that are left after `grace`. It is over then. */
+  /**
+   * Sends SIGTERM to all hands, the last one first, and SIGKILL to those that are left after `grace`. It is over then.
+   */
   override async exit(options: { readonly grace?: number } = {}): Promise<void> {
-    const { grace = this.#settings.grace } = ownOptions(options, 'the options of exit');
+    const { grace = this.#isHurried ? 0 : this.#settings.grace } = ownOptions(options, 'the options of exit');
     delay('grace', grace);
+    this.#isOver = true;
     this.#listen(false);
     await this.#supervisor?.stop(grace);
-    this.#isOver = true;
     // Nobody is left who could run what waits.
     await this.#office?.manager.close(ClosePolicy.CANCEL, { timeout: 0 });
+    await this.#clear();
+  }
+
+  async #clear(): Promise<void> {
     await this.shut();
     const own = this.#ownDirectory;
     this.#ownDirectory = undefined;
@@ -185,7 +241,7 @@ export class Boss extends MultiDoerBase<BossEvents> {
   }
 
   protected override receive(memo: Memo): void {
-    const hand = this.#whose(memo);
+    const hand = this.#roll?.whose(memo);
     if (hand === undefined) {
       this.drop();
       return;
@@ -193,7 +249,7 @@ export class Boss extends MultiDoerBase<BossEvents> {
     hand.lastMemo = { text: memo.text, at: Date.now() };
     const dom = controlMemo(memo);
     if (dom === undefined) this.onMemo({ name: hand.name, memo });
-    else if (dom instanceof RegDom && dom.name === hand.name) this.#register(hand);
+    else if (dom instanceof RegDom && dom.name === hand.name) this.#roll?.register(hand);
     else this.drop();
   }
 
@@ -233,57 +289,12 @@ export class Boss extends MultiDoerBase<BossEvents> {
     });
   }
 
-  /** The hand that has sent it, by where it was sent from and, where the system says so, by which process. */
-  #whose({ source: { path, pid } }: Memo): Hand | undefined {
-    for (const hand of this.#hands.values()) {
-      if (hand.path === path) return pid === undefined || pid === hand.pid ? hand : undefined;
-    }
-    return undefined;
-  }
-
-  #register(hand: Hand): void {
-    hand.registered = true;
-    hand.worker?.life.markAlive();
-    const { name, path } = hand;
-    this.book.addNameAddr(name, path);
-    this.#say(hand, formatMemo(new AckDom({ name: this.name, load: new AddrDom({ tag: 'REG', name, addr: path }) })));
-    this.emit('handRegistered', hand);
-    this.#shareBook();
-  }
-
-  /** Each hand gets it once all are known; one that was started again, at once. */
-  #shareBook(): void {
-    const wanted = [...this.#hands.values()].filter(({ isOver }) => !isOver);
-    const isFull = wanted.length > 0 && wanted.every(({ registered }) => registered);
-    if (this.book.countNameAddr === this.#hands.size || isFull) {
-      const memo = formatMemo(new BokDom({ name: this.name, load: Object.fromEntries(this.book.addrByName) }));
-      for (const hand of wanted) {
-        if (!hand.registered || hand.hasBook) continue;
-        hand.hasBook = true;
-        this.#say(hand, memo);
-      }
-    }
-    if (!isFull || this.#crewed) return;
-    this.#crewed = true;
-    this.emit('crewed', this);
-  }
-
-  #sayEnd(hand: Hand): void {
-    if (!hand.registered) {
-      hand.worker?.askToStop();
-      return;
-    }
-    this.#say(hand, formatMemo(new EndDom({ name: this.name })), () => hand.worker?.askToStop());
-  }
-
-  /** One that is gone meanwhile has no need of it. */
-  #say(hand: Hand, memo: string, otherwise: () => void = () => {}): void {
-    void this.memoit(memo, hand.path).catch(otherwise);
-  }
-
-  #onExit(exit: HandExit): void {
-    this.#crewed = false;
-    this.emit('handExit', exit);
+  /** Those that are left may be all that are wanted now. */
+  #onOver({ path }: Hand, roll: Roll): void {
+    // It may have been killed, and nobody else uses it.
+    rmSync(path, { force: true });
+    if (!this.#isOver) roll.share();
+    this.wake();
   }
 
   #handOf(name: string): Hand {
@@ -317,7 +328,10 @@ export class Boss extends MultiDoerBase<BossEvents> {
   }
 
   readonly #onSignal = (): void => {
-    if (this.graceful) this.quit();
+    if (this.graceful) {
+      this.#isHurried = true;
+      this.quit();
+    }
     this.graceful = true;
     this.wake();
   };

@@ -21,9 +21,6 @@ export interface Muster {
   /** Where its socket is to be. */
   readonly directory: string;
   readonly logger: Logger;
-  /** Called whenever it runs, and every so many seconds. */
-  readonly beat: (() => void) | undefined;
-  readonly beatEvery: number;
   /** No more tasks are taken; resolves when none runs here any more. */
   readonly retire: () => Promise<void>;
 }
@@ -71,7 +68,6 @@ export class Crewer extends MultiDoerBase<CrewerEvents> {
     this.#muster = muster;
     this.rename(muster.name);
     this.logger = muster.logger;
-    if (muster.beat !== undefined) this.tock = Math.min(this.tock, muster.beatEvery);
   }
 
   override async enter(_options?: { readonly temp: boolean }): Promise<void> {
@@ -80,11 +76,6 @@ export class Crewer extends MultiDoerBase<CrewerEvents> {
     this.book.addNameAddr(boss.name, boss.path);
     await this.open(directory);
     await this.memoit(formatMemo(new RegDom({ name: this.name })), boss.path);
-  }
-
-  override recur(tyme: number): boolean | Promise<boolean> {
-    this.#muster?.beat?.();
-    return super.recur(tyme);
   }
 
   override async exit(): Promise<void> {

@@ -46,6 +46,12 @@ export class DoDoer extends Doer {
     return this.#schedule.deeds;
   }
 
+  /** As long as those of its doers take that say so, one behind the other. */
+  override get endsWithin(): number | undefined {
+    const all = this.doers.flatMap(({ endsWithin }) => (endsWithin === undefined ? [] : [endsWithin]));
+    return all.length === 0 ? undefined : all.reduce((sum, milliseconds) => sum + milliseconds, 0);
+  }
+
   /** As `Doist.extend`. */
   extend(doers: Iterable<Doer>): Promise<void> {
     return this.#schedule.extend(doers);

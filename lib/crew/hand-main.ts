@@ -25,14 +25,20 @@ export async function runHand(start: HandStart): Promise<boolean> {
   const logger = createLogger(hasLogFile);
   if (hasLogFile) redirectConsole(logger);
   const words = new Int32Array(native.mapShared(MEMORY));
-  const beat = beatEvery > 0 ? () => void Atomics.add(words, BEATS_WORD, 1) : undefined;
+  const beat = (): void => void Atomics.add(words, BEATS_WORD, 1);
+  if (beatEvery > 0) {
+    beat();
+    setInterval(beat, beatEvery * 1_000).unref();
+  }
+  // Whoever reads what the boss prints may hang up.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   const tasks = serveHand(TASK_SOCKET, TASK_PAGE);
   const retire = (): Promise<void> => {
     context?.progress(LEAVING);
     return tasks;
   };
   const doers = await makeDoers(specs, (crewer) => {
-    crewer.join({ name, boss: start.boss, directory, logger, beat, beatEvery, retire });
+    crewer.join({ name, boss: start.boss, directory, logger, retire });
   });
   const doist = new Doist({
     name,
@@ -46,6 +52,8 @@ export async function runHand(start: HandStart): Promise<boolean> {
   const forced = new AbortController();
   process.on('SIGTERM', () => forced.abort());
   context?.signal.addEventListener('abort', () => (doers[0] as Crewer).leave(), { once: true });
+  // It was told to end while its modules were loaded.
+  if (context?.signal.aborted === true) return false;
   await doist.do({ signal: forced.signal });
   if (!forced.signal.aborted) await retire();
   return doist.done === true;

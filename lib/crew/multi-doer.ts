@@ -147,9 +147,13 @@ export abstract class MultiDoerBase<Events extends object> extends Doer {
     try {
       this.serviceRxMemos();
     } catch (error) {
-      this.#failure ??= { error };
-      this.wake();
+      this.#fail(error);
     }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error };
+    this.wake();
   }
 
   /** Hands on all memos that have come; called when one has. */
@@ -161,7 +165,11 @@ export abstract class MultiDoerBase<Events extends object> extends Doer {
   protected abstract receive(memo: Memo): void;
 
   protected emit<E extends keyof Events & string>(event: E, value: Events[E]): void {
-    this.#events.emit(event, value);
+    try {
+      this.#events.emit(event, value);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   protected drop(): void {
@@ -194,8 +202,8 @@ export abstract class MultiDoerBase<Events extends object> extends Doer {
   }
 }
 
-/** What begins like this is between a boss and its hands. */
-const CONTROL = /^\s*\{\s*"tag"\s*:/;
+/** What begins like this is between a boss and its hands, whatever follows. */
+const CONTROL = /^\s*\{\s*"tag"\s*:\s*"(?:REG|ACK|END|BOK)"/;
 
 /** Undefined for what is a memo of users; `none` for what should be one between a boss and its hands, and is not. */
 export function controlMemo({ text }: Memo): ControlMemo | 'none' | undefined {

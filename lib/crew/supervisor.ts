@@ -34,6 +34,8 @@ export interface SupervisorOwner {
   /** Asks it to end, by a memo. */
   ask(hand: Hand): void;
   exited(exit: HandExit): void;
+  /** It will not be started again. */
+  over(hand: Hand): void;
   /** Hands do not stay alive; the crew is to end. */
   failed(error: MultiError): void;
   /** Something is different. */
@@ -70,8 +72,8 @@ export class Supervisor {
 
   /** Ends hands for good, the last one first, each behind the end of the one before. */
   async end(hands: readonly Hand[], reason: CancellationError): Promise<void> {
+    for (const hand of hands) hand.exiting = true;
     for (const hand of [...hands].reverse()) {
-      hand.exiting = true;
       hand.pause?.end();
       this.#office.cancelTasksOf(hand.name, reason);
       if (hand.isAlive) await this.#endProcess(hand);
@@ -79,16 +81,25 @@ export class Supervisor {
     }
   }
 
-  /** SIGTERM to all that live, the last one first; SIGKILL to what is left when the time is over. */
+  /**
+   * SIGTERM to all that live, the last one first, each behind the end of the one before. One that takes all the time gets a
+   * SIGKILL then, and those that had to wait for it a SIGTERM, and no longer than `terminate`.
+   */
   async stop(milliseconds: number): Promise<void> {
     this.#isStopping = true;
     const deadline = performance.now() + milliseconds;
-    const reason = new CancellationError('the crew has ended');
-    for (const hand of [...this.#hands].reverse()) {
+    for (const hand of this.#hands) {
+      hand.exiting = true;
       hand.pause?.end();
-      if (hand.isAlive) await hand.worker?.endWithin(Math.max(0, Math.ceil(deadline - performance.now())));
-      this.#bury(hand, reason);
     }
+    const left = this.#hands.filter(({ isAlive }) => isAlive);
+    for (let now = performance.now(); left.length > 0 && now < deadline; now = performance.now()) {
+      await left.pop()?.worker?.endWithin(Math.ceil(deadline - now));
+    }
+    const last = Math.min(this.#settings.terminate, milliseconds);
+    await Promise.all(left.map(({ worker }) => worker?.endWithin(last)));
+    const reason = new CancellationError('the crew has ended');
+    for (const hand of this.#hands) this.#bury(hand, reason);
     await this.#group;
   }
 
@@ -99,11 +110,12 @@ export class Supervisor {
     const now = performance.now();
     for (const hand of this.#hands) {
       const { worker } = hand;
-      if (worker === undefined || !hand.registered || !hand.isAlive) {
+      // It begins to count when it is started up.
+      const beats = hand.isAlive ? (worker?.beats ?? 0) : 0;
+      if (worker === undefined || beats === 0) {
         this.#beats.delete(hand);
         continue;
       }
-      const { beats } = worker;
       const last = this.#beats.get(hand);
       if (last === undefined || last.beats !== beats) this.#beats.set(hand, { at: now, beats });
       else if (now - last.at > patience && hand.reason === undefined) {
@@ -114,7 +126,7 @@ export class Supervisor {
   }
 
   async #start(hand: Hand): Promise<void> {
-    await this.#seats.get(hand)?.gone;
+    if (!hand.isAlive) await this.#seats.get(hand)?.gone;
     if (this.#isStopping || hand.exiting || hand.isAlive) return;
     hand.isCycled = false;
     hand.hasBook = false;
@@ -164,8 +176,12 @@ export class Supervisor {
     this.#owner.changed();
   }
 
-  #isToRestart({ load }: Hand, failed: boolean): boolean {
-    const restart = load.restart ?? this.#settings.restart;
+  #restartOf({ load }: Hand): Restart {
+    return load.restart ?? this.#settings.restart;
+  }
+
+  #isToRestart(hand: Hand, failed: boolean): boolean {
+    const restart = this.#restartOf(hand);
     return restart === 'always' || (restart === 'on-failure' && failed);
   }
 
@@ -186,18 +202,26 @@ export class Supervisor {
     if (hand.isOver) return;
     hand.isOver = true;
     this.#office.giveUp(hand.name, reason);
-    this.#owner.changed();
+    this.#owner.over(hand);
   }
 
   #restart(hand: Hand): void {
     const { strategy } = this.#settings;
     if (strategy === 'one-for-one') void this.#startLater(hand, []);
-    else this.#group = this.#group.then(() => this.#startLater(hand, this.#groupOf(hand, strategy)));
+    else this.#group = this.#group.then(() => this.#restartGroup(hand, strategy));
   }
 
+  /** The group of another one may have brought it back meanwhile. */
+  async #restartGroup(hand: Hand, strategy: Strategy): Promise<void> {
+    if (!hand.isAlive && !hand.isOver) await this.#startLater(hand, this.#groupOf(hand, strategy));
+  }
+
+  /** Those that are to be left at their end are left alone. */
   #groupOf(hand: Hand, strategy: Strategy): readonly Hand[] {
     const from = strategy === 'one-for-all' ? 0 : this.#hands.indexOf(hand) + 1;
-    return this.#hands.slice(from).filter((other) => other !== hand && !other.isOver && !other.exiting);
+    return this.#hands
+      .slice(from)
+      .filter((other) => other !== hand && !other.isOver && !other.exiting && this.#restartOf(other) !== 'never');
   }
 
   async #startLater(hand: Hand, others: readonly Hand[]): Promise<void> {

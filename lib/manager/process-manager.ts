@@ -17,7 +17,7 @@ import { scheduleOptions } from '../task/schedule-options.js';
 import { equip, type FunctionSpec, specName, type TaskSpec } from '../task/spec.js';
 import { ROOM_STEP } from '../task/stream-out.js';
 import type { RunTarget, TargetReference } from '../task/target.js';
-import { choosePriority } from '../task/target.js';
+import { assertNotImporting, choosePriority } from '../task/target.js';
 import { Task } from '../task/task.js';
 import { encodePayload } from '../wire/payload.js';
 import { ClosePolicy, type CloseReport, STRICTNESS } from './close.js';
@@ -69,7 +69,8 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
    * Starts `minWorkers` workers.
    *
    * @throws InvalidArgumentError, OutOfRangeError for bad options, and the reason of a `signal` that is aborted already;
-   * nothing has been started then.
+   * nothing has been started then. NotPortableError in a worker, while it imports the module of what it is to run: its own
+   * worker would do the same, without end.
    */
   constructor(options?: ProcessManagerOptions);
   /** @internal Of a crew, see crew-office.ts. */
@@ -78,6 +79,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     super();
     this.#settings =
       names === undefined ? checkManagerOptions(given as ProcessManagerOptions) : (given as ManagerSettings);
+    assertNotImporting();
     this.#names = names ?? NO_NAMES;
     this.#engine = new Engine(this.#settings, this);
     open?.(this.#engine);

@@ -1,6 +1,7 @@
 // A worker process: started by its manager, which gives it a socket (3), a status page (4) and a lifeline (5).
 
 import { native } from '../native.js';
+import { guardImports } from '../task/target.js';
 import { Link } from './link.js';
 import { serveTasks } from './serve-tasks.js';
 import { completeStderr } from './stderr.js';
@@ -14,6 +15,7 @@ const LIFELINE = 5;
 process.on('SIGINT', () => {});
 
 completeStderr();
+guardImports();
 
 const guard = new native.ParentGuard(LIFELINE);
 const link = new Link(SOCKET, PAGE);

@@ -4,6 +4,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { DataCloneError } from '../errors.js';
 import { native } from '../native.js';
 import { takeBy } from '../task/handover.js';
+import { guardImports } from '../task/target.js';
 import { Link } from './link.js';
 import { serveTasks } from './serve-tasks.js';
 
@@ -18,6 +19,8 @@ export interface Handover {
   readonly number: number;
   readonly values: readonly unknown[] | undefined;
 }
+
+guardImports();
 
 const { socket, page } = workerData as TaskThreadData;
 const owner = parentPort as MessagePort;
