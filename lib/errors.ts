@@ -41,6 +41,9 @@ export type ErrorCode =
   | 'ERR_BOSUN_SIZE'
   | 'ERR_BOSUN_PEER'
   | 'ERR_BOSUN_PEER_ABSENT'
+  | 'ERR_BOSUN_NAMER'
+  | 'ERR_BOSUN_MEMOER'
+  | 'ERR_BOSUN_MULTI'
   | 'ERR_BOSUN_CONNECTION_RESET'
   | 'ERR_BOSUN_FRAME_TOO_LARGE'
   | 'ERR_BOSUN_PROTOCOL';
@@ -70,7 +73,7 @@ export class OutOfRangeError extends RangeError {
   override readonly name = 'OutOfRangeError';
 }
 
-/** No native binary could be loaded. `cause` is an AggregateError with one error for each place that was tried. */
+/** No native binary could be loaded. `cause` is an AggregateError with one error for each place that was tried, if any was. */
 export class NativeLoadError extends BosunError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_BOSUN_NATIVE_LOAD', message, options);
@@ -418,6 +421,27 @@ export class SizeError extends BosunError {
 export class PeerAbsentError extends BosunError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_BOSUN_PEER_ABSENT', message, options);
+  }
+}
+
+/** A name or an address is empty, or belongs to another already: the address book is as it was. */
+export class NamerError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_NAMER', message, options);
+  }
+}
+
+/** A PeerMemoer is not open, has a reader already, or could not send; `cause` is the peer's error, if there is one. */
+export class MemoerError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_MEMOER', message, options);
+  }
+}
+
+/** A crew cannot be as its loads say, or a hand of it has ended badly and is not started again. */
+export class MultiError extends BosunError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ERR_BOSUN_MULTI', message, options);
   }
 }
 

@@ -1,5 +1,10 @@
 // The public face: re-exports only.
 
+export { AddressBook } from './crew/address-book.js';
+export { Boss, Boss as Bosser, type BossEvents } from './crew/boss.js';
+export type { BossOptions } from './crew/boss-options.js';
+export { CrewLoad, type CrewLoadOptions, type Restart } from './crew/crew-load.js';
+export { type BossAddress, Crewer, type CrewerEvents } from './crew/crewer.js';
 export { DoDoer, type DoDoerOptions } from './crew/do-doer.js';
 export {
   type Deeds,
@@ -10,6 +15,7 @@ export {
   type Recurred,
   type Rest,
 } from './crew/doer.js';
+export type { DoerSpec, PlainDoerSpec } from './crew/doer-spec.js';
 export {
   type DoFunction,
   type DoFunctionOptions,
@@ -20,8 +26,31 @@ export {
 } from './crew/doify.js';
 export { Doist } from './crew/doist.js';
 export type { DoistDoOptions, DoistOptions } from './crew/doist-options.js';
+export type { Grams } from './crew/grams.js';
+export type { Hand, HandExit, HandState } from './crew/hand.js';
+export { Memo } from './crew/memo.js';
+export { type DropReason, Memoer, type MemoerOptions } from './crew/memoer.js';
+export {
+  AckDom,
+  AddrDom,
+  BokDom,
+  type ControlMemo,
+  EndDom,
+  formatMemo,
+  MemoDom,
+  type MemoDomClass,
+  type MemoDomOptions,
+  type MemoLoad,
+  type ParsedMemo,
+  parseMemo,
+  RegDom,
+  TagDex,
+} from './crew/memos.js';
+export { type CrewMemo, MultiDoerBase, type MultiDoerOptions } from './crew/multi-doer.js';
 export { type GramSource, Peer, type PeerEvents, type PeerOptions } from './crew/peer.js';
+export { type MemoDrop, PeerMemoer, type PeerMemoerEvents, type PeerMemoerOptions } from './crew/peer-memoer.js';
 export type { DeedInfo } from './crew/schedule.js';
+export type { Strategy } from './crew/supervisor.js';
 export { Tymee } from './crew/tymee.js';
 export { Tymer, type TymerOptions } from './crew/tymer.js';
 export { Tymist, type TymistOptions, type Tymth } from './crew/tymist.js';
@@ -79,7 +108,7 @@ export { type GraphSvgOptions, graphAsSvg } from './task/graph-svg.js';
 export type { FSMOptions } from './task/machine-kind.js';
 export { make, makeLater, makeNow } from './task/make.js';
 export type { DispatchQueue, Durations, MakeOptions } from './task/make-options.js';
-export { CloseRequest, type Manager, type RunOptions, type TaskHandle } from './task/manager.js';
+export { CloseRequest, type Manager, type RunOptions, type ScheduleOptions, type TaskHandle } from './task/manager.js';
 export { NullManager } from './task/null-manager.js';
 export type { LimitOptions, RetryCause, RetryPolicy } from './task/policy.js';
 export { type RunEvent, type RunPhase, RunState, type RunStateOptions } from './task/run-state.js';

@@ -1,10 +1,6 @@
-// Loads the addon. The only file that knows where binaries are.
+// What the addon gives to JavaScript.
 
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
-import { NativeLoadError } from './errors.js';
-import { PACKAGE_ROOT } from './package-root.js';
+import { loadNative } from './load-native.js';
 
 /** Frames cut anywhere, see native/frame/decoder.h. Use the FrameDecoder of wire/frame.ts. */
 export interface NativeFrameDecoder {
@@ -110,6 +106,8 @@ export interface NativeDispatcher {
   /** One record whose payload lies elsewhere. */
   submitLong(fields: Uint8Array, payload: Uint8Array): void;
   cancel(ticket: number): number;
+  /** Of the tasks of this place that have not ended, in no particular order. */
+  ticketsAt(place: number): number[];
   /** For the task, when it runs; false when there is no such task. */
   sendTo(ticket: number, letter: Uint8Array): boolean;
   /** What becomes of a task that was lost, see LostOutcome in native/dispatch/dispatcher.h. */
@@ -126,10 +124,14 @@ export interface NativeDispatcher {
   /** The limits of tasks that peers schedule. */
   setForeignPolicy(timeoutMs: number, deadlineMs: number, maxRetries: number, maxCrashes: number, flags: number): void;
   suspend(connection: number, suspended: boolean): void;
-  /** @param isNative it is driven natively, and `parentEnd` is nobody's: -1. */
+  /**
+   * @param isNative it is driven natively, and `parentEnd` is nobody's: -1.
+   * @param place of which it runs the tasks, beside those that any worker may; 0 for none.
+   */
   open(
     worker: number,
     isNative: boolean,
+    place: number,
   ): [connection: number, childEnd: number, page: number, childLifeline: number, parentEnd: number];
   /** Ends a connection; a record says so. Of one that is driven natively all that is there is read before. */
   detach(connection: number): void;
@@ -264,55 +266,8 @@ export interface NativeWatch {
   hold(on: boolean): void;
 }
 
-type Bindings = (options: { bindings: string; module_root: string; try: string[][] }) => unknown;
-
-const require = createRequire(import.meta.url);
-
-const BINARY = 'bosun.node';
-
-/** `linux-x64-glibc`, `linux-arm64-musl`, `darwin-arm64`, ... */
-function platform(): string {
-  const base = `${process.platform}-${process.arch}`;
-  if (process.platform !== 'linux') return base;
-  // The report would look up the network interfaces too, which takes a while on some hosts.
-  const report = process.report as typeof process.report & { excludeNetwork?: boolean };
-  report.excludeNetwork = true;
-  const { header } = report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
-  return `${base}-${header.glibcVersionRuntime === undefined ? 'musl' : 'glibc'}`;
-}
-
-function load(): Native {
-  const bindings = require('bindings') as Bindings;
-  const root = PACKAGE_ROOT;
-  const directory = process.env['BOSUN_NATIVE_DIR'];
-  // Each is made when it is needed: to ask for the platform costs milliseconds.
-  const places: (() => [root: string, ...folders: string[]])[] = [
-    () => [root, 'build', 'Release'],
-    () => [root, 'prebuilds', platform()],
-  ];
-  if (directory !== undefined) places.unshift(() => [directory]);
-  const causes: Error[] = [];
-  // One call for each place: `bindings` stops at the first file that exists and does not load.
-  for (const place of places) {
-    const [module_root, ...folders] = place();
-    try {
-      return bindings({ bindings: BINARY, module_root, try: [['module_root', ...folders, 'bindings']] }) as Native;
-    } catch (cause) {
-      const file = join(module_root, ...folders, BINARY);
-      const reason = existsSync(file) ? String((cause as Error).message).split('\n')[0] : 'is not there';
-      causes.push(new Error(`${file}: ${reason}`, { cause }));
-    }
-  }
-  throw new NativeLoadError(
-    `bosun has no native binary for ${process.platform}-${process.arch} on Node.js ${process.versions.node}. ` +
-      'To compile one (python3, make and a C++20 compiler are needed): npm rebuild bosun\n' +
-      `Tried:\n${causes.map(({ message }) => `  - ${message}`).join('\n')}`,
-    { cause: new AggregateError(causes, 'every place that was tried') },
-  );
-}
-
 /** The addon of this process. */
-export const native: Native = load();
+export const native = loadNative() as Native;
 
 /** Those that the addon has opened. */
 export function closeDescriptors(descriptors: readonly number[]): void {

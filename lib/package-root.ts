@@ -23,6 +23,7 @@ export type EntryName =
   | 'runtime/thread'
   | 'runtime/task-thread'
   | 'remote/main'
+  | 'crew/hand-main'
   | 'task/svg-thread'
   | 'cli/main';
 

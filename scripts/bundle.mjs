@@ -17,6 +17,7 @@ const ENTRIES = [
   'runtime/thread',
   'runtime/task-thread',
   'remote/main',
+  'crew/hand-main',
   'task/svg-thread',
   'cli/main',
 ];

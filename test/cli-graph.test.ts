@@ -185,7 +185,7 @@ describe('bosun make', () => {
     const { text } = readXml(readFileSync(file, 'utf8'), '<!doctype html>\n');
     assert.match(text, /4 tasks: 1 done, 3 failed/);
     assert.match(text, /RangeError: out of cheese/);
-    assert.match(text, /worker 1/);
+    assert.match(text, /worker \d/);
   });
 
   test('goes on where a run had failed, by its journal', async (t) => {

@@ -3,9 +3,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp, mkdtemp, rm, symlink } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +12,6 @@ import type { ThreadData } from './fixtures/native-thread.js';
 
 const THREAD = new URL('./fixtures/native-thread.js', import.meta.url);
 const MAIN = fileURLToPath(new URL('./fixtures/native-main.js', import.meta.url));
-const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
 const STALE = { name: 'TypeError', code: 'ERR_BOSUN_STALE_HANDLE' };
 const OUT_OF_RANGE = { code: 'ERR_BOSUN_OUT_OF_RANGE' };
@@ -234,50 +230,5 @@ describe('an idle manager', () => {
   test('leaves no worker behind when the process ends in another way', async (t) => {
     assert.equal((await run(t, [MAIN, 'idle', 'exit'])).code, 5);
     assert.equal((await run(t, [MAIN, 'idle', 'SIGKILL'])).signal, 'SIGKILL');
-  });
-});
-
-describe('the loader', () => {
-  const PRINT = `try {
-    const { FrameDecoder } = await import(process.argv[1]);
-    console.log(JSON.stringify({ decoder: typeof new FrameDecoder() }));
-  } catch ({ name, code, message, cause }) {
-    console.log(JSON.stringify({ name, code, message, causes: cause.errors.length }));
-  }`;
-
-  /** The package as it is installed where no binary fits. */
-  async function packageWithoutBinary(t: TestContext): Promise<string> {
-    const directory = await mkdtemp(join(tmpdir(), 'bosun-load-'));
-    t.after(() => rm(directory, { recursive: true }));
-    await cp(join(ROOT, 'dist/lib'), join(directory, 'dist/lib'), { recursive: true });
-    await cp(join(ROOT, 'package.json'), join(directory, 'package.json'));
-    await symlink(join(ROOT, 'node_modules'), join(directory, 'node_modules'));
-    return directory;
-  }
-
-  const load = async (t: TestContext, directory: string, env?: NodeJS.ProcessEnv) => {
-    const file = join(directory, 'dist/lib/index.js');
-    const { code, stdout, stderr } = await run(t, ['--input-type=module', '-e', PRINT, file], env);
-    assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
-    return JSON.parse(stdout);
-  };
-
-  test('says what it tried and which command helps when there is no binary', async (t) => {
-    const directory = await packageWithoutBinary(t);
-    const { name, code, message, causes } = await load(t, directory, { BOSUN_NATIVE_DIR: undefined });
-    assert.deepEqual([name, code, causes], ['NativeLoadError', 'ERR_BOSUN_NATIVE_LOAD', 2]);
-    assert.match(message, new RegExp(`${process.platform}-${process.arch}`));
-    assert.ok(message.includes('npm rebuild bosun'));
-    assert.ok(message.includes(join(directory, 'build/Release/bosun.node')), message);
-    assert.match(message, new RegExp(`prebuilds/${process.platform}-${process.arch}.*bosun\\.node`));
-  });
-
-  test('looks into BOSUN_NATIVE_DIR first', async (t) => {
-    const directory = await packageWithoutBinary(t);
-    const elsewhere = join(ROOT, 'build/Release');
-    assert.deepEqual(await load(t, directory, { BOSUN_NATIVE_DIR: elsewhere }), { decoder: 'object' });
-    const { message, causes } = await load(t, directory, { BOSUN_NATIVE_DIR: join(directory, 'nowhere') });
-    assert.equal(causes, 3);
-    assert.ok(message.includes(join(directory, 'nowhere/bosun.node')), message);
   });
 });

@@ -210,8 +210,12 @@ describe('the calls of a ProcessManager', () => {
     for (const wrong of [undefined, null, {}, 'task', () => 1, Hello]) {
       assert.throws(() => manager.schedule(wrong as Misuse), { code: 'ERR_BOSUN_NOT_PORTABLE' });
     }
-    for (const priority of [-1, 2, 128, 0.5, Number.NaN, Number.POSITIVE_INFINITY, '0', 0n, {}]) {
+    for (const priority of [-1, 2, 128, 0.5, Number.NaN, Number.POSITIVE_INFINITY, '0', 0n]) {
       assert.throws(() => manager.schedule(new Hello(1), priority as number), OUT_OF_RANGE, String(priority));
+      assert.throws(() => manager.schedule(new Hello(1), { priority } as Misuse), OUT_OF_RANGE, String(priority));
+    }
+    for (const options of [null, [], { levels: 1 }]) {
+      assert.throws(() => manager.schedule(new Hello(1), options as Misuse), INVALID);
     }
     assert.throws(() => manager.schedule(Task.from(TASKS, 'pid', [], { priority: 2 })), OUT_OF_RANGE);
     assert.throws(() => manager.schedule(new Say(Symbol('s'))), DataCloneError);

@@ -295,7 +295,7 @@ describe('payload', () => {
     ] as const;
     for (const [wrap, unwrap] of shapes) {
       // Longer than what Node.js keeps in its pool.
-      const buffer = Buffer.alloc(10_000, 7);
+      const buffer = Buffer.alloc(2 * Buffer.poolSize, 7);
       const bytes = Buffer.from(encodePayload(wrap(buffer)));
       for (const isOwned of [false, true]) {
         const value = decodePayload(bytes, 0, bytes.length, isOwned);

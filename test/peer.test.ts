@@ -167,6 +167,26 @@ describe('Peer', { skip }, () => {
     assert.equal(sent, count);
   });
 
+  test('many that wait for one reader all get their turn', async (t) => {
+    const reader = await openPeer(t, { name: 'reader' });
+    reader.pause();
+    const senders = await Promise.all(Array.from({ length: 6 }, (_, i) => openPeer(t, { name: `sender${i}` })));
+    const counts = new Map<string, number>();
+    const all = senders.map(async (sender) => {
+      const sent = Array.from({ length: 100 }, (_, i) => sender.send(String(i), addressOf(reader)));
+      await Promise.all(sent);
+    });
+    reader.on('gram', (data, { path }) => {
+      // Each one's in order.
+      assert.equal(Number(data), counts.get(path) ?? 0);
+      counts.set(path, Number(data) + 1);
+    });
+    reader.resume();
+    await Promise.all(all);
+    while ([...counts.values()].reduce((sum, count) => sum + count, 0) < 600) await once(reader, 'gram');
+    assert.deepEqual(new Set(counts.values()), new Set([100]));
+  });
+
   test('one destination that reads nothing holds up no other', async (t) => {
     const directory = makeDirectory(t);
     const peers = await Promise.all(['from', 'stuck', 'quick'].map((name) => openPeer(t, { name, directory })));

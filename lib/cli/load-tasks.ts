@@ -3,8 +3,7 @@
 import { inOrder } from '../task/graph-order.js';
 import { Task } from '../task/task.js';
 import { UsageError } from './exit-code.js';
-import { shortFailure } from './failure-text.js';
-import { loadModule } from './load.js';
+import { called, loadModule } from './load.js';
 
 /**
  * The tasks of an export, by the names that targets are called by: of a record its keys, else the names of the tasks.
@@ -44,15 +43,6 @@ export function chooseTargets(tasks: ReadonlyMap<string, Task>, targets: readonl
     const some = names.slice(0, 20).join(', ') + (names.length > 20 ? ', ...' : '');
     throw new UsageError(`there is no task '${target}'; there are ${some}`);
   });
-}
-
-async function called(value: unknown, module: string): Promise<unknown> {
-  if (typeof value !== 'function') return value;
-  try {
-    return await value();
-  } catch (error) {
-    throw new UsageError(`the function of ${module} failed: ${shortFailure(error)}`, { cause: error });
-  }
 }
 
 function tasksOf(value: unknown): Map<string, Task> | undefined {

@@ -45,6 +45,16 @@ export async function loadModule(module: string): Promise<LoadedModule> {
   }
 }
 
+/** What an export is, or returns if it is a function. @throws UsageError when that throws. */
+export async function called(value: unknown, module: string): Promise<unknown> {
+  if (typeof value !== 'function') return value;
+  try {
+    return await value();
+  } catch (error) {
+    throw new UsageError(`the function of ${module} failed: ${shortFailure(error)}`, { cause: error });
+  }
+}
+
 /** Imports a module for one of its functions. @throws UsageError */
 export async function loadFunction(module: string, exportName: string): Promise<LoadedFunction> {
   const { url, namespace } = await loadModule(module);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { PACKAGE_ROOT } from '../package-root.js';
 import { SERVER_PORT } from '../wire/address.js';
+import type { CrewOptions } from './crew.js';
 import { EXIT, type ExitCode, UsageError } from './exit-code.js';
 import { complain } from './failure-text.js';
 import type { GraphOptions } from './graph.js';
@@ -66,6 +67,15 @@ Examples:
   $ bosun graph ./build.mjs
   $ bosun graph ./build.mjs --svg build.svg --watch
   $ bosun graph ./build.mjs bundle --html build.html`;
+
+const ABOUT_CREW = `
+The module exports a list of loads, the options of a Boss, a Boss, or a function that returns one of them; its default export
+unless one is named. Hands that end badly are started again. The first Ctrl-C or SIGTERM ends them, the last one first, the
+second at once.
+
+Examples:
+  $ bosun crew ./service.mjs
+  $ bosun crew ./service.mjs --log-directory logs --heartbeat 30`;
 
 const ABOUT_SERVE = `
 Whoever has the token runs what --allow allows as this user. The token is never an argument: it is in a file.
@@ -173,6 +183,24 @@ function describe(ended: (code: ExitCode) => void): Command {
     .addHelpText('after', ABOUT_GRAPH)
     .action(async (module: string, targets: string[], options: GraphOptions) => {
       ended(await (await import('./graph.js')).graph(module, targets, options));
+    });
+  program
+    .command('crew')
+    .summary('keep named processes alive that know each other')
+    .description('Starts the hands of a crew, and keeps them alive, until all are over or a signal comes.')
+    .argument('<module>', 'a path, a URL or a package')
+    .option('-e, --export <name>', 'the export that has the crew', 'default')
+    .option('--log-directory <path>', 'one log file per hand there, <name>.log')
+    .option(
+      '--heartbeat <s>',
+      'a hand whose event loop is busy for so long is started again (default: never)',
+      wholeNumber,
+    )
+    .option('--no-progress', 'lines instead of a table; there is none either when standard error is no terminal')
+    .helpOption('-h, --help', 'say what it does')
+    .addHelpText('after', ABOUT_CREW)
+    .action(async (module: string, options: CrewOptions) => {
+      ended(await (await import('./crew.js')).crew(module, options));
     });
   program
     .command('serve')

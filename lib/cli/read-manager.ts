@@ -2,7 +2,7 @@
 
 import { BosunError, WorkerStartError } from '../errors.js';
 import { ProcessManager } from '../manager/process-manager.js';
-import type { RunOptions, TaskHandle } from '../task/manager.js';
+import type { RunOptions, ScheduleOptions, TaskHandle } from '../task/manager.js';
 import type { RunTarget } from '../task/target.js';
 import type { Task } from '../task/task.js';
 
@@ -10,7 +10,7 @@ import type { Task } from '../task/task.js';
 export class ReadManager extends ProcessManager {
   #wake: (() => void) | undefined;
 
-  override schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
+  override schedule<R>(task: Task<R>, priority?: number | ScheduleOptions): TaskHandle<R> {
     const handle = super.schedule(task, priority);
     this.#wake?.();
     return handle;

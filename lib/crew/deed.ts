@@ -54,7 +54,7 @@ export class Deed implements Place {
   }
 
   get grace(): number {
-    return this.#host.grace;
+    return this.doer.endsWithin ?? this.#host.grace;
   }
 
   get isOver(): boolean {
@@ -90,6 +90,10 @@ export class Deed implements Place {
   wake(): void {
     this.#isWoken = true;
     this.#host.wake();
+  }
+
+  quit(): void {
+    this.#host.quit();
   }
 
   /** To its first rest. */

@@ -107,4 +107,8 @@ class DoDoerHost implements Host {
   wake(): void {
     this.#doer.wake();
   }
+
+  quit(): void {
+    this.#doer.quit();
+  }
 }

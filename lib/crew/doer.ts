@@ -97,6 +97,16 @@ export class Doer extends Tymee {
     places.get(this)?.wake();
   }
 
+  /** Ends the Doist that runs it, as its `exit()` does; does nothing when it does not run. */
+  quit(): void {
+    places.get(this)?.quit();
+  }
+
+  /** Milliseconds that it may take to end what it is at, and again to exit, if not as many as others of its Doist. */
+  get endsWithin(): number | undefined {
+    return undefined;
+  }
+
   /** Its contexts, in their order: what a Doist runs. By hand: `next()` enters it, each `next(tyme)` is a recur. */
   *do(tymth: Tymth, options: DoOptions = {}): Deeds {
     this.begin(tymth, options);

@@ -59,6 +59,7 @@ export class Doist extends Tymist implements AsyncDisposable {
         return doist.tock;
       },
       wake: () => this.#nap.cut(),
+      quit: () => this.#stop(),
     };
     this.#schedule = new Schedule(host, given.doers);
   }

@@ -13,6 +13,9 @@ const AGAIN = -constants.errno.EAGAIN;
 
 const ALL = Number.POSITIVE_INFINITY;
 
+/** What `send` gives back for what the system has taken at once: nearly all, and a promise for each would cost as much as that. */
+export const SENT: Promise<void> = Promise.resolve();
+
 interface Letter {
   readonly bytes: Uint8Array;
   readonly resolve: () => void;
@@ -43,7 +46,7 @@ export class Outboxes {
     const box = this.#boxes.get(destination);
     if (box === undefined) {
       const sent = native.sendDatagram(this.#descriptor, bytes, destination);
-      if (sent === 0) return Promise.resolve();
+      if (sent === 0) return SENT;
       if (sent !== AGAIN) return Promise.reject(refusal(sent, destination));
     }
     return new Promise((resolve, reject) => {
@@ -80,6 +83,7 @@ export class Outboxes {
     // There is room for it, and it could not be sent: the room that is missing is here.
     stopWaiting(box);
     this.#ownWatch ??= native.watchDescriptor(this.#descriptor, true, () => this.#onOwnRoom());
+    if (this.#ownWatch === undefined) this.#end(destination, box, refusal(-constants.errno.EMFILE, destination));
   }
 
   #onOwnRoom(): void {

@@ -28,6 +28,8 @@ export interface PeerOptions {
   readonly bc?: number;
 }
 
+export const PEER_OPTIONS = ['name', 'path', 'directory', 'bc'] as const;
+
 /** Who has sent a gram. */
 export interface GramSource {
   /** Its path; empty for one that nobody can answer. */
@@ -78,7 +80,7 @@ export class Peer extends EventEmitter<PeerEvents> implements AsyncDisposable {
   constructor(options: PeerOptions = {}) {
     super();
     const given = ownOptions(options, 'the options of a peer');
-    checkKnown(given, ['name', 'path', 'directory', 'bc'], 'a peer');
+    checkKnown(given, PEER_OPTIONS, 'a peer');
     const { name = 'peer', path, directory, bc = 4 } = given;
     if (typeof name !== 'string' || !/^[\w.-]+$/.test(name)) {
       throw new InvalidArgumentError('the name of a peer is of letters, digits and ._-');
@@ -145,7 +147,15 @@ export class Peer extends EventEmitter<PeerEvents> implements AsyncDisposable {
    * before there was room.
    * @throws BosunError (ERR_BOSUN_PEER) when this peer is not open, or the system refuses.
    */
-  async send(data: Uint8Array | string, destination: string): Promise<void> {
+  send(data: Uint8Array | string, destination: string): Promise<void> {
+    try {
+      return this.#send(data, destination);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #send(data: Uint8Array | string, destination: string): Promise<void> {
     const bytes = typeof data === 'string' ? Buffer.from(data) : data;
     if (!(bytes instanceof Uint8Array)) throw new InvalidArgumentError('a gram is a string or bytes');
     if (bytes.byteLength > MAX_DATAGRAM) {
@@ -153,7 +163,7 @@ export class Peer extends EventEmitter<PeerEvents> implements AsyncDisposable {
     }
     checkPath(destination);
     if (this.#outboxes === undefined) throw new BosunError('ERR_BOSUN_PEER', `peer '${this.name}' is not open`);
-    await this.#outboxes.send(bytes, destination);
+    return this.#outboxes.send(bytes, destination);
   }
 
   /** Nothing is read for now: who sends to this peer has to wait when the system's buffer is full. */
@@ -228,8 +238,8 @@ export class Peer extends EventEmitter<PeerEvents> implements AsyncDisposable {
   }
 }
 
-/** @throws InvalidArgumentError, SizeError */
-function checkPath(path: unknown): string {
+/** An address of a peer. @throws InvalidArgumentError, SizeError */
+export function checkPath(path: unknown): string {
   const text = checkAbsolute(path);
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_PATH_BYTES) {

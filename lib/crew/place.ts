@@ -10,6 +10,8 @@ export interface Place {
   readonly grace: number;
   /** Looks again now. */
   wake(): void;
+  /** Ends the Doist. */
+  quit(): void;
 }
 
 /** Of the doers that run now. */

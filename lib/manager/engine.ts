@@ -14,10 +14,12 @@ import { Inbox } from './inbox.js';
 import { Intake } from './intake.js';
 import { KeepAlive } from './keep-alive.js';
 import { addressOf, type ListenAddress } from './listener.js';
+import type { NamedPlace } from './member.js';
 import type { MessageReader } from './message-reader.js';
 import type { ManagerSettings, RemoteSettings } from './options.js';
 import { Readiness } from './readiness.js';
 import { type DispatchRecord, RECORD, RecordReader } from './records.js';
+import type { Seat } from './seat.js';
 import { Settlement } from './settlement.js';
 import { Shutdown } from './shutdown.js';
 import { CountReader, type ManagerStats } from './stats.js';
@@ -216,6 +218,16 @@ export class Engine {
     return worker;
   }
 
+  /** A connection for a hand. @throws as WorkerSet.seat. */
+  seat(at: NamedPlace): Seat {
+    const seat = this.workers.seat(at);
+    this.#requestTurn();
+    return seat;
+  }
+
+  /** Cancels every task of a place, see Intake. */
+  readonly cancelAt = (place: number, error: () => Error): void => this.#intake.cancelAt(place, error);
+
   /** Puts a message into the inbox. */
   post(message: Uint8Array): void {
     this.#dispatcher.post(message);
@@ -407,7 +419,9 @@ export class Engine {
     // A remote one may leave, or has been told of already.
     const isRemote = 'host' in member;
     const wasReady = member.wasReady && !(isRemote && (exit.exitCode === 0 || member.endReason !== undefined));
-    const wasIdle = lost.length === 0 && wasReady && this.#shutdown.policy === undefined;
+    // Who has started a hand sees it end.
+    const isHand = 'name' in member && member.name !== undefined;
+    const wasIdle = lost.length === 0 && wasReady && !isHand && this.#shutdown.policy === undefined;
     // Of one that ran tasks they tell; of this one nobody would.
     if (wasIdle && !isAnnounced(this.#events, 'worker:exit')) {
       const why = exit.reason === undefined ? '' : ` (${exit.reason})`;

@@ -98,6 +98,14 @@ export class Intake {
     requestTurn();
   }
 
+  /** Cancels every task of this place. */
+  cancelAt(place: number, error: () => Error): void {
+    const { dispatcher, submissions } = this.#parts;
+    submissions.flush();
+    const tickets = [...this.#waitingRoom.ticketsAt(place), ...dispatcher.ticketsAt(place)];
+    for (const ticket of tickets) this.cancel(ticket, error());
+  }
+
   /**
    * For a task, when it runs.
    *
@@ -130,7 +138,7 @@ export class Intake {
 
   #enterOutside(submission: Submission): number {
     const { submissions } = this.#parts;
-    const { spec, waiter, name, level, flags, policy } = submission;
+    const { spec, waiter, name, level, flags, policy, place } = submission;
     const { deadlineMs } = policy;
     const payload = Uint8Array.from(submissions.encode(spec));
     const ticket = submissions.reserve(waiter, name);
@@ -140,7 +148,7 @@ export class Intake {
       deadlineMs === 0
         ? undefined
         : { at: performance.now() + deadlineMs, timer: setTimeout(expire, deadlineMs).unref() };
-    this.#waitingRoom.enter({ ticket, id, fields: { level, flags, policy }, payload, deadline, letters: [] });
+    this.#waitingRoom.enter({ ticket, id, fields: { level, flags, policy, place }, payload, deadline, letters: [] });
     return ticket;
   }
 

@@ -1,6 +1,6 @@
 // The LocalManager as one of its tasks sees it: `ctx.manager`.
 
-import type { Manager, ProgressListener, RunOptions, TaskHandle } from '../task/manager.js';
+import type { Manager, ProgressListener, RunOptions, ScheduleOptions, TaskHandle } from '../task/manager.js';
 import { checkListener } from '../task/progress.js';
 import type { RunContext, Wait } from '../task/run-context.js';
 import type { RunTarget } from '../task/target.js';
@@ -9,7 +9,7 @@ import type { ScheduledTask } from './handle.js';
 
 /** What it asks of the manager. */
 export interface LocalHost {
-  add<R>(task: Task<R>, priority: number | undefined, isCall: boolean): ScheduledTask<R>;
+  add<R>(task: Task<R>, priority: number | ScheduleOptions | undefined, isCall: boolean): ScheduledTask<R>;
   toCall<R>(target: RunTarget, args: readonly unknown[], options: RunOptions): Task<R>;
   /** A task waits for this one: it goes before its level, the last one first. */
   promote(id: number): void;
@@ -26,7 +26,7 @@ export class LocalTaskManager implements Manager {
     this.#context = context;
   }
 
-  schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
+  schedule<R>(task: Task<R>, priority?: number | ScheduleOptions): TaskHandle<R> {
     const handle = this.#host.add(task, priority, false);
     const child = new LocalChild(this.#host, this.#context, handle);
     handle.wanted = () => void child.result;

@@ -8,13 +8,14 @@ import { currentContext, runInContext } from '../task/context.js';
 import { deadlineMissed } from '../task/failures.js';
 import { friends } from '../task/graph-task.js';
 import { createLogger } from '../task/log.js';
-import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
+import type { Manager, RunOptions, ScheduleOptions, TaskHandle } from '../task/manager.js';
 import type { Outcome } from '../task/outcome.js';
 import { backoffMs, CAUSE_FLAGS, checkPolicy, NO_POLICY, type RetryCause, type TaskPolicy } from '../task/policy.js';
 import { checkListener } from '../task/progress.js';
 import { assertSchedulable } from '../task/readiness.js';
 import { RunContext, type RunEnvironment, STOP_REASON } from '../task/run-context.js';
 import { RunTargets } from '../task/run-targets.js';
+import { refuseTo, scheduleOptions } from '../task/schedule-options.js';
 import { createSession } from '../task/session.js';
 import { choosePriority, type RunTarget } from '../task/target.js';
 import { Task } from '../task/task.js';
@@ -104,7 +105,7 @@ export class LocalManager implements Manager {
    * `timeout`, `deadline`, `retry` and `signal` of the task hold here as well, but a task that does not stop when it is
    * asked to cannot be forced: there is one thread.
    */
-  schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
+  schedule<R>(task: Task<R>, priority?: number | ScheduleOptions): TaskHandle<R> {
     return this.#inner?.schedule(task, priority) ?? this.#add(task, priority, false);
   }
 
@@ -132,14 +133,17 @@ export class LocalManager implements Manager {
     const { module, exportName } = this.#targets.resolve(target);
     if (!Array.isArray(args)) throw new InvalidArgumentError('args is an array of arguments');
     const given = ownOptions(options, 'the options of run');
+    refuseTo(given);
     choosePriority(given.priority, undefined, this.#levels.length);
     checkSignal(given.signal);
     return Task.from<R>(module, exportName, args, given as TaskOptions);
   }
 
-  #add<R>(task: Task<R>, priority: number | undefined, isCall: boolean): ScheduledTask<R> {
+  #add<R>(task: Task<R>, given: number | ScheduleOptions | undefined, isCall: boolean): ScheduledTask<R> {
     assertSchedulable(task);
-    const level = choosePriority(priority, task.priority, this.#levels.length);
+    const options = scheduleOptions(given);
+    refuseTo(options);
+    const level = choosePriority(options.priority, task.priority, this.#levels.length);
     task.signal?.throwIfAborted();
     this.#ids += 1;
     const id = this.#ids;

@@ -8,11 +8,12 @@ import { checkKnown, checkSignal, delay, oneOf, ownOptions } from '../own-option
 import { Proxy } from '../runtime/proxy.js';
 import type { WorkerId } from '../task/context.js';
 import { friends } from '../task/graph-task.js';
-import type { Manager, RunOptions, TaskHandle } from '../task/manager.js';
+import type { Manager, RunOptions, ScheduleOptions, TaskHandle } from '../task/manager.js';
 import { checkPolicy } from '../task/policy.js';
 import { checkListener } from '../task/progress.js';
 import { assertSchedulable } from '../task/readiness.js';
 import { RunTargets } from '../task/run-targets.js';
+import { scheduleOptions } from '../task/schedule-options.js';
 import { equip, type FunctionSpec, specName, type TaskSpec } from '../task/spec.js';
 import { ROOM_STEP } from '../task/stream-out.js';
 import type { RunTarget, TargetReference } from '../task/target.js';
@@ -22,6 +23,7 @@ import { encodePayload } from '../wire/payload.js';
 import { ClosePolicy, type CloseReport, STRICTNESS } from './close.js';
 import { Engine } from './engine.js';
 import type { ProcessManagerEvents } from './events.js';
+import { type HandNames, NO_NAMES } from './hand-names.js';
 import { inTaskResource, ScheduledTask } from './handle.js';
 import { holdsShared } from './handovers.js';
 import type { ListenAddress } from './listener.js';
@@ -59,6 +61,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
 
   readonly #settings: ManagerSettings;
   readonly #engine: Engine;
+  readonly #names: Pick<HandNames, 'placeFor'>;
   readonly #prefixes = new Prefixes();
   readonly #targets = new RunTargets();
 
@@ -68,10 +71,16 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
    * @throws InvalidArgumentError, OutOfRangeError for bad options, and the reason of a `signal` that is aborted already;
    * nothing has been started then.
    */
-  constructor(options: ProcessManagerOptions = {}) {
+  constructor(options?: ProcessManagerOptions);
+  /** @internal Of a crew, see crew-office.ts. */
+  constructor(settings: ManagerSettings, names: HandNames, open: (engine: Engine) => void);
+  constructor(given: ProcessManagerOptions | ManagerSettings = {}, names?: HandNames, open?: (engine: Engine) => void) {
     super();
-    this.#settings = checkManagerOptions(options);
+    this.#settings =
+      names === undefined ? checkManagerOptions(given as ProcessManagerOptions) : (given as ManagerSettings);
+    this.#names = names ?? NO_NAMES;
     this.#engine = new Engine(this.#settings, this);
+    open?.(this.#engine);
   }
 
   /** Tasks that have not ended, from the call of `schedule` or `run` on. */
@@ -96,8 +105,9 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
   /**
    * Runs a task on some worker. Its failure reaches the handle's result and, as a WorkerException, `messages()`.
    *
-   * @param priority 0 is the most urgent; beats the task's own; `min(1, levels - 1)` when neither is given.
+   * @param priority 0 is the most urgent; beats the task's own; `min(1, levels - 1)` when neither is given. Or options.
    * @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a level that does not exist.
+   * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for `to`, unless this is the manager of a crew with that name.
    * @throws FSMError (ERR_BOSUN_FSM) unless the task is PENDING: `retry()` or `clone()` it.
    * @throws BlockedError (ERR_BOSUN_BLOCKED) when a task that it requires has not been completed.
    * @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) when a worker could not rebuild the task.
@@ -107,17 +117,19 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
    * @throws ManagerClosedError (ERR_BOSUN_MANAGER_CLOSED)
    * @throws the reason of the task's signal when that is aborted already.
    */
-  schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
+  schedule<R>(task: Task<R>, priority?: number | ScheduleOptions): TaskHandle<R> {
     this.#engine.assertOpen();
     assertSchedulable(task);
+    const options = scheduleOptions(priority);
     const spec = equip(task, friends.isFollowed(task));
-    const level = choosePriority(priority, task.priority, this.#settings.levels);
+    const level = choosePriority(options.priority, task.priority, this.#settings.levels);
+    const place = this.#names.placeFor(options.to);
     this.#engine.prepare(task.signal);
     const handle = new ScheduledTask<R>(this.#engine.nextId, task, this.#engine);
     const policy = checkPolicy(task.limits, this.#settings.policy);
     const name = specName(spec);
     const prefix = this.#prefixes.of(spec);
-    const submission = { level, flags: FLAG_INBOX_ERRORS, spec, prefix, policy, waiter: handle, name };
+    const submission = { level, place, flags: FLAG_INBOX_ERRORS, spec, prefix, policy, waiter: handle, name };
     // From here on: it may end before it is known that it waits.
     friends.hold(task, handle);
     try {
@@ -181,6 +193,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     if (!Array.isArray(args)) throw new InvalidArgumentError('args is an array of arguments');
     const given = options === NO_OPTIONS ? options : ownOptions(options, 'the options of run');
     const level = choosePriority(given.priority, undefined, this.#settings.levels);
+    const place = this.#names.placeFor(given.to);
     const policy = checkPolicy(given, this.#settings.policy);
     const signal = checkSignal(given.signal);
     const onProgress = checkListener(given.onProgress);
@@ -192,7 +205,7 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
         const spec: FunctionSpec = ['f', '', module, name, args];
         const waiter = resolve as (outcome: unknown) => void;
         const prefix = transferList === undefined ? this.#prefixes.of(spec) : undefined;
-        const submission = { level, flags: 0, spec, prefix, policy, waiter, name, onProgress };
+        const submission = { level, place, flags: 0, spec, prefix, policy, waiter, name, onProgress };
         if (transferList === undefined) this.#submit(submission, signal);
         else this.#handOver(submission, spec, transferList, signal);
       });
@@ -218,16 +231,17 @@ export class ProcessManager extends EventEmitter<ProcessManagerEvents> implement
     const { module, exportName } = this.#targets.resolve(target);
     const task = Task.from<R>(module, exportName, args);
     const given = ownOptions(options, 'the options of stream');
-    checkKnown(given, ['priority', 'timeout', 'deadline', 'signal'], 'stream');
+    checkKnown(given, ['priority', 'to', 'timeout', 'deadline', 'signal'], 'stream');
     const level = choosePriority(given.priority, undefined, this.#settings.levels);
+    const place = this.#names.placeFor(given.to);
     const policy = { ...checkPolicy(given, this.#settings.policy), maxRetries: 0 };
     const signal = checkSignal(given.signal);
-    return this.#read<V, R>(task, { level, policy }, signal);
+    return this.#read<V, R>(task, { level, place, policy }, signal);
   }
 
   async *#read<V, R>(
     task: Task<R>,
-    fields: Pick<Submission, 'level' | 'policy'>,
+    fields: Pick<Submission, 'level' | 'place' | 'policy'>,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<V, R, undefined> {
     this.#engine.assertOpen();

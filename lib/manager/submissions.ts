@@ -29,6 +29,8 @@ export interface TaskFields {
   readonly level: number;
   readonly flags: number;
   readonly policy: TaskPolicy;
+  /** Where alone it may run; 0 is anywhere. */
+  readonly place: number;
 }
 
 /** A task to be run. */
@@ -188,7 +190,7 @@ export class Submissions {
     length: number,
     ticket: number,
     id: number,
-    { level, flags, policy }: TaskFields,
+    { level, flags, policy, place }: TaskFields,
   ): void {
     putU32(buffer, at, length);
     putU32(buffer, at + 4, ticket);
@@ -200,7 +202,7 @@ export class Submissions {
     buffer[at + 19] = policy.maxRetries >>> 8;
     putU32(buffer, at + 20, policy.timeoutMs);
     putU32(buffer, at + 24, policy.deadlineMs);
-    putU32(buffer, at + 28, policy.maxCrashes);
+    putU32(buffer, at + 28, policy.maxCrashes | (place << 16));
   }
 
   #submit(records: Buffer): void {

@@ -45,6 +45,11 @@ export class WaitingRoom {
     return this.#visitors.get(ticket);
   }
 
+  /** Of the tasks that may run only there. */
+  ticketsAt(place: number): number[] {
+    return [...this.#visitors.values()].filter(({ fields }) => fields.place === place).map(({ ticket }) => ticket);
+  }
+
   /** The task with this ticket, if it was here; it is not any more. */
   leave(ticket: number): Visitor | undefined {
     const visitor = this.#visitors.get(ticket);

@@ -2,7 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { type LossDetails, ProtocolError, WorkerStartError } from '../errors.js';
+import { type LossDetails, ManagerClosedError, ProtocolError, WorkerStartError } from '../errors.js';
 import type { NativeDispatcher } from '../native.js';
 import type { WorkerId } from '../task/context.js';
 import type { WorkerEnd, WorkerState } from '../worker/worker-life.js';
@@ -13,11 +13,14 @@ import { describeDeath } from './death-text.js';
 import { Dialler } from './dialler.js';
 import { workerName } from './failures.js';
 import { faultText } from './faults.js';
+import { HandLife } from './hand-life.js';
 import type { Handovers } from './handovers.js';
-import { Member } from './member.js';
+import { type ChildEnds, startLocal } from './local-start.js';
+import { Member, type NamedPlace } from './member.js';
 import type { ManagerSettings, RemoteSettings } from './options.js';
 import type { DispatchRecord } from './records.js';
 import { RemoteMember } from './remote-member.js';
+import { HandSeat, type Seat } from './seat.js';
 
 /** A worker, wherever it runs. */
 export type AnyMember = Member | RemoteMember;
@@ -27,6 +30,8 @@ export interface WorkerInfo extends Figures {
   readonly worker: WorkerId;
   readonly pid: number | undefined;
   readonly state: WorkerState;
+  /** Of the hand of a crew. */
+  readonly name?: string;
   /** Where a worker on another host is, `host:port`; its pid is one of that host. */
   readonly host?: string;
 }
@@ -132,7 +137,8 @@ export class WorkerSet {
     return [...this.#members.values()].map((member) => {
       const { worker, life, connection } = member;
       const host = member instanceof RemoteMember ? { host: member.host } : {};
-      return { worker, pid: life.pid, state: life.state, ...host, ...this.#figures.of(connection) };
+      const name = member instanceof Member && member.name !== undefined ? { name: member.name } : {};
+      return { worker, pid: life.pid, state: life.state, ...name, ...host, ...this.#figures.of(connection) };
     });
   }
 
@@ -165,6 +171,26 @@ export class WorkerSet {
     return member.worker;
   }
 
+  /**
+   * A connection for a hand whose process others start.
+   *
+   * @throws ManagerClosedError when the manager ends; the system's error when there are no descriptors left.
+   */
+  seat(at: NamedPlace): Seat {
+    if (this.#stopping) throw new ManagerClosedError();
+    const life = new HandLife();
+    let ends!: ChildEnds;
+    const start = (given: ChildEnds) => {
+      ends = given;
+      return { life };
+    };
+    const turn = () => this.#owner.turn();
+    const member = new Member(this.nextNumber(), this.#dispatcher, this.#settings, start, turn, at);
+    this.#added.add(member);
+    const gone = this.#keep(member);
+    return new HandSeat({ member, life, ends, dispatcher: this.#dispatcher, gone, turn });
+  }
+
   /** A worker on another host, which is dialled until it is there, and again when it is lost. */
   dial(settings: RemoteSettings): WorkerId {
     const dialler = new Dialler(settings, {
@@ -193,7 +219,7 @@ export class WorkerSet {
       this.#owner.turn(),
     );
     this.#added.add(member);
-    this.#keep(member);
+    void this.#keep(member);
     return member;
   }
 
@@ -206,21 +232,22 @@ export class WorkerSet {
     if (nobody) this.#owner.failed(error);
   }
 
-  #keep(member: AnyMember): void {
+  /** Resolves when it is gone, and what it has lost is settled. */
+  #keep(member: AnyMember): Promise<void> {
     this.#members.set(member.connection, member);
     this.#pids.delete(member.worker - KEPT_PIDS);
-    void member.gone.then((exit) => this.#onGone(member, exit));
     // Its hello waits to be written.
     queueMicrotask(() => this.#owner.turn());
+    return member.gone.then((exit) => this.#onGone(member, exit));
   }
 
   #start(settings = this.#settings): Member {
-    const member = new Member(this.nextNumber(), this.#dispatcher, settings, this.#owner.handovers, () =>
-      this.#owner.turn(),
-    );
+    const worker = this.nextNumber();
+    const start = (ends: ChildEnds) => startLocal(worker, ends, settings, this.#owner.handovers);
+    const member = new Member(worker, this.#dispatcher, settings, start, () => this.#owner.turn());
     if (member.pid !== undefined) this.#pids.set(member.worker, member.pid);
     this.#watchSuspension(member);
-    this.#keep(member);
+    void this.#keep(member);
     const slow = setTimeout(() => this.#owner.turn(), SLOW_START_MS + 1).unref();
     void member.gone.then(() => clearTimeout(slow));
     return member;
@@ -284,11 +311,11 @@ export class WorkerSet {
     if (member === undefined) return;
     if (member instanceof RemoteMember) {
       member.greeted(record);
-      if (member.pid !== undefined) this.#pids.set(member.worker, member.pid);
       this.#diallerOf(member)?.joined();
     } else {
       this.#failedStarts = 0;
     }
+    if (member.pid !== undefined) this.#pids.set(member.worker, member.pid);
     member.wasReady = true;
     member.life.markAlive();
     this.#owner.started(member);
@@ -311,7 +338,8 @@ export class WorkerSet {
 
   #judge(member: Member, exit: LossDetails): void {
     const { spawnError } = member.life;
-    if (this.#stopping || member.endReason !== undefined) return;
+    // Whether another process follows a hand is not decided here.
+    if (this.#stopping || member.endReason !== undefined || member.name !== undefined) return;
     if (isRefusal(spawnError)) {
       this.#onRefused(spawnError);
       return;
@@ -385,6 +413,17 @@ export class WorkerSet {
     this.#stopping = true;
     clearTimeout(this.#pause);
     for (const dialler of this.#diallers) dialler.stop();
+    for (const member of this.#members.values()) {
+      if (member.life instanceof HandLife) member.life.spare(() => this.#spare(member as Member));
+    }
+  }
+
+  /** A hand lives on without its manager: only for a task that runs there it is forced. True when it was let go instead. */
+  #spare(member: Member): boolean {
+    if (this.#figures.of(member.connection).inFlight > 0) return false;
+    member.destroy();
+    queueMicrotask(() => this.#owner.turn());
+    return true;
   }
 
   /** The last rung for all. */

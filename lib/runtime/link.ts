@@ -239,6 +239,11 @@ export class Link {
     });
   }
 
+  /** Ends the connection; `end` first. */
+  close(): void {
+    this.#native.close();
+  }
+
   /** Whether the native side can find it by its range alone. Results mostly lie in the same memory, failures do not. */
   #isOutput(status: number, payload: ByteRange): boolean {
     if (payload === this.#output) return payload.end - payload.start <= LONG_BYTES;

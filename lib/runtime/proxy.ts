@@ -10,8 +10,9 @@ import { integer, ownOptions } from '../own-options.js';
 import type { TaskContext } from '../task/context.js';
 import { encodeSpec } from '../task/encode.js';
 import { friends } from '../task/graph-task.js';
-import { CloseRequest, type Manager, type RunOptions, type TaskHandle } from '../task/manager.js';
+import { CloseRequest, type Manager, type RunOptions, type ScheduleOptions, type TaskHandle } from '../task/manager.js';
 import { assertSchedulable } from '../task/readiness.js';
+import { refuseTo, scheduleOptions } from '../task/schedule-options.js';
 import { refuseResult, ScheduledElsewhere } from '../task/scheduled-elsewhere.js';
 import { equip, revive, specName, type TaskSpec } from '../task/spec.js';
 import { choosePriority, type RunTarget } from '../task/target.js';
@@ -103,13 +104,15 @@ export class Proxy implements Manager, AsyncDisposable {
   /**
    * Sends the task; the calls behind it wait until the manager has accepted it.
    *
-   * @throws OutOfRangeError, NotPortableError
+   * @throws OutOfRangeError, NotPortableError; InvalidArgumentError for `to`.
    * @throws DataCloneError (ERR_BOSUN_DATA_CLONE), with a token for all that is no plain value.
    */
-  schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
+  schedule<R>(task: Task<R>, priority?: number | ScheduleOptions): TaskHandle<R> {
     assertSchedulable(task);
+    const options = scheduleOptions(priority);
+    refuseTo(options);
     const spec = equip(task, false);
-    const level = choosePriority(priority, task.priority, this.#levels);
+    const level = choosePriority(options.priority, task.priority, this.#levels);
     const payload = this.#portable(encodeSpec(spec), `task '${specName(spec)}'`);
     this.#scheduled += 1;
     const accepted = this.#exchange(async (stream) => {

@@ -17,9 +17,11 @@ import { TaskManager } from './task-manager.js';
 /** Ends when the manager asks the worker to close, behind the tasks that run then; all that was said is written or on its way. */
 export async function serveTasks(link: Link): Promise<void> {
   process.on('exit', () => link.flushSync());
-  const configuration = await new Promise<WorkerConfiguration>((resolve) => {
+  const configuration = await new Promise<WorkerConfiguration | undefined>((resolve) => {
     link.onHello = (bytes) => resolve(decodePayload(bytes) as WorkerConfiguration);
+    link.onClose = () => resolve(undefined);
   });
+  if (configuration === undefined) return;
   link.maxFrameBytes = configuration.maxFrameBytes;
   if (configuration.remote !== undefined) {
     const modules = new ModuleMap(configuration.remote.there, configuration.remote.places);

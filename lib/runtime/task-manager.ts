@@ -4,12 +4,13 @@ import { InvalidArgumentError, NotPortableError } from '../errors.js';
 import { checkSignal, ownOptions } from '../own-options.js';
 import { cancellationOf } from '../task/failures.js';
 import { friends } from '../task/graph-task.js';
-import type { Manager, ProgressListener, RunOptions, TaskHandle } from '../task/manager.js';
+import type { Manager, ProgressListener, RunOptions, ScheduleOptions, TaskHandle } from '../task/manager.js';
 import { checkPolicy, type LimitOptions, type TaskPolicy } from '../task/policy.js';
 import { checkListener } from '../task/progress.js';
 import { assertSchedulable } from '../task/readiness.js';
 import type { RunContext } from '../task/run-context.js';
 import { RunTargets } from '../task/run-targets.js';
+import { refuseTo, scheduleOptions } from '../task/schedule-options.js';
 import { equip, specName } from '../task/spec.js';
 import { choosePriority, type RunTarget } from '../task/target.js';
 import type { Task } from '../task/task.js';
@@ -36,11 +37,13 @@ export class TaskManager implements Manager {
     this.#configuration = configuration;
   }
 
-  schedule<R>(task: Task<R>, priority?: number): TaskHandle<R> {
+  schedule<R>(task: Task<R>, priority?: number | ScheduleOptions): TaskHandle<R> {
     assertSchedulable(task);
+    const options = scheduleOptions(priority);
+    refuseTo(options);
     const spec = equip(task, false);
     if (task.signal !== undefined) throw new NotPortableError(`the signal of task '${task.name}' ${STAYS}`);
-    const level = choosePriority(priority, task.priority, this.#configuration.levels);
+    const level = choosePriority(options.priority, task.priority, this.#configuration.levels);
     const policy = this.#policyOf(task.limits, task.name);
     const number = this.#forks.schedule(this.#context, { spec, name: specName(spec), level, policy });
     const child = new ChildTask<R>(this.#forks, this.#context, number, task);
@@ -53,6 +56,7 @@ export class TaskManager implements Manager {
     const { module, exportName: name } = targets.resolve(target);
     if (!Array.isArray(args)) throw new InvalidArgumentError('args is an array of arguments');
     const given = ownOptions(options, 'the options of run');
+    refuseTo(given);
     if (given.transferList !== undefined) {
       throw new InvalidArgumentError('transferList is for the owner of the manager: a task can move nothing');
     }

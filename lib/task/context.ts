@@ -75,6 +75,14 @@ export function currentContext(): TaskContext | undefined {
   return storage.getStore();
 }
 
+/**
+ * There is none any more, nor is any kept for what comes, until a task is run: while contexts are kept, Node.js does more for
+ * every promise.
+ */
+export function forgetContext(): void {
+  storage.disable();
+}
+
 const TYPE = 'bosun.TaskRun';
 const owner = new AsyncResource(TYPE, { requireManualDestroy: true });
 

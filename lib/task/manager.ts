@@ -5,10 +5,19 @@ import type { LimitOptions } from './policy.js';
 import type { RunTarget } from './target.js';
 import type { Task } from './task.js';
 
-/** Options of one call of `run`; what is not given is the manager's. */
-export interface RunOptions extends LimitOptions {
+/** Options of one call of `schedule`. */
+export interface ScheduleOptions {
   /** 0 is the most urgent. */
   readonly priority?: number | undefined;
+  /**
+   * Only the hand of this name runs it; the task waits until it is there, and holds up no other. Of the owner of a crew's
+   * manager: other managers have no names, and tasks cannot choose where what they schedule runs.
+   */
+  readonly to?: string | undefined;
+}
+
+/** Options of one call of `run`; what is not given is the manager's. */
+export interface RunOptions extends LimitOptions, ScheduleOptions {
   /** Cancels the task; the promise rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
   /** Called with what the task gives to `ctx.progress`. */
@@ -54,10 +63,11 @@ export interface Manager {
   /**
    * Runs a task, sooner or later, somewhere. What the task is now is what will run: later changes to it are not seen.
    *
-   * @param priority 0 is the most urgent; beats the task's own; `min(1, levels - 1)` when neither is given.
+   * @param priority 0 is the most urgent; beats the task's own; `min(1, levels - 1)` when neither is given. Or options.
    * @throws OutOfRangeError (ERR_BOSUN_OUT_OF_RANGE) for a level that the manager does not have.
+   * @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for `to` with a name that the manager does not know.
    */
-  schedule<R>(task: Task<R>, priority?: number): TaskHandle<R>;
+  schedule<R>(task: Task<R>, priority?: number | ScheduleOptions): TaskHandle<R>;
   /**
    * Calls an exported function, sooner or later, somewhere. Its failure reaches only this promise. A task that waits for it
    * lends its place at the worker meanwhile, so that any depth of tasks that wait for tasks can be worked off, also by one

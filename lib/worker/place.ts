@@ -42,12 +42,18 @@ export interface ProcessOptions extends Omit<PlaceOptions, 'name' | 'resourceLim
   readonly isForeign?: boolean;
   /** What it prints goes nowhere. */
   readonly isSilent?: boolean;
+  /** Where what it prints goes; to where ours does unless given. */
+  readonly output?: number | undefined;
+  /** More descriptors for it to inherit, from 6 on; the caller closes its own. */
+  readonly more?: readonly number[];
 }
 
 /** What a process is started with: the ends of a line that its owner keeps, and a way to end it. */
 export interface OpenedProcess {
   readonly life: ProcessLife;
   readonly socket: Socket;
+  /** What the two share; the first is the flag. */
+  readonly words: Int32Array<ArrayBuffer>;
   raiseFlag(): void;
 }
 
@@ -68,16 +74,17 @@ export function openProcess({
   main = 'runtime/worker',
   isForeign = false,
   isSilent = false,
+  output,
+  more = [],
   env,
   execArgv,
 }: ProcessOptions): OpenedProcess {
   const args = isForeign ? ['--foreign'] : [];
-  const stdout = isSilent ? 'ignore' : STDOUT;
-  const stderr = isSilent ? 'ignore' : STDERR;
-  const { life, socket, shared } = start({ main, args, stdout, stderr, env, execArgv }, (memory) => {
-    return new Int32Array(native.mapShared(memory), 0, 1);
-  });
-  return { life, socket, raiseFlag: () => void Atomics.store(shared, 0, 1) };
+  const stdout = isSilent ? 'ignore' : (output ?? STDOUT);
+  const stderr = isSilent ? 'ignore' : (output ?? STDERR);
+  const map = (memory: number) => new Int32Array(native.mapShared(memory));
+  const { life, socket, shared } = start({ main, args, stdout, stderr, env, execArgv }, map, more);
+  return { life, socket, words: shared, raiseFlag: () => void Atomics.store(shared, 0, 1) };
 }
 
 /** @throws the system's error when there is no room for another one. */
@@ -97,10 +104,11 @@ export function openTaskProcess(): OpenedTaskProcess {
 
 type StartOptions = Pick<ProcessLifeOptions, 'main' | 'args' | 'stdout' | 'stderr' | 'env' | 'execArgv'>;
 
-/** @param map maps the memory that the process shares with us. */
+/** @param map maps the memory that the process shares with us. @param more descriptors for it, which stay the caller's. */
 function start<T>(
   options: StartOptions,
   map: (memory: number) => T,
+  more: readonly number[] = [],
 ): { readonly life: ProcessLife; readonly socket: Socket; readonly shared: T } {
   const [parentEnd, childEnd, memory, childLifeline, parentLifeline] = native.openLink();
   const descriptors = [childEnd, memory, childLifeline] as const;
@@ -108,7 +116,7 @@ function start<T>(
   let shared: T;
   try {
     shared = map(memory);
-    life = new ProcessLife({ ...options, descriptors });
+    life = new ProcessLife({ ...options, descriptors: [...descriptors, ...more] });
   } catch (error) {
     native.closeDescriptor(parentEnd);
     throw error;

@@ -10,8 +10,8 @@ export interface ProcessLifeOptions {
   readonly main: EntryName;
   /** Arguments of it. */
   readonly args?: readonly string[];
-  /** Inherited as descriptors 3, 4 and 5; the caller closes its own copies after the constructor. */
-  readonly descriptors: readonly [socket: number, page: number, lifeline: number];
+  /** Inherited as descriptors 3, 4, 5 and so on; the caller closes its own copies after the constructor. */
+  readonly descriptors: readonly [socket: number, page: number, lifeline: number, ...more: number[]];
   /** Where standard output and error go. */
   readonly stdout: number | 'ignore';
   readonly stderr: number | 'ignore';

@@ -75,6 +75,11 @@ export abstract class WorkerLife extends EventEmitter<WorkerLifeEvents> {
     if (this.#state === 'starting') this.#state = 'alive';
   }
 
+  /** To be called when it was asked to end, and is not waited for here. */
+  protected markClosing(): void {
+    if (this.#state !== 'dead') this.#state = 'closing';
+  }
+
   /** To be called once, at the exit. */
   protected markDead(exit: ExitDetails): void {
     if (this.#state === 'dead') return;

@@ -274,7 +274,7 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
       : travellingTarget(given as WorkerTarget, allowInline === true);
     const { signal } = this.options;
     signal?.throwIfAborted();
-    const run = new WorkerRun(this.#open(), state, {
+    const run = new WorkerRun(this.openPlace(), state, {
       receive: (type, value) => this.receive(type, value),
       neverStarted: (how, cause) => this.#neverStarted(how, cause),
       over: ({ exit }) => this.#onOver(exit as WorkerEndDetails),
@@ -369,7 +369,8 @@ export abstract class Worker<R = unknown> extends EventEmitter<WorkerEvents> imp
 
   // ---- its life -------------------------------------------------------------------
 
-  #open(): Place {
+  /** Starts what it runs in. */
+  protected openPlace(): Place {
     const { name, workerType } = this;
     const { env, execArgv, resourceLimits, context } = this.options;
     if (workerType === 'remote') {

@@ -4,9 +4,11 @@
 
 #include "process/datagram.h"
 
+#include <fcntl.h>
 #include <uv.h>
 
 #include <memory>
+#include <utility>
 
 #include "addon/classes.h"
 #include "addon/convert.h"
@@ -60,12 +62,15 @@ Napi::Value Receive(const Napi::CallbackInfo& info) {
 // environment until then.
 class Watch {
  public:
-  // Null when the loop refuses.
+  // Null when the loop, or the system, refuses.
   static Watch* Open(Napi::Env env, int descriptor, bool is_for_room, Napi::Function callback) {
+    // The loop has one handle for each descriptor, and this one may be watched for what comes too.
+    UniqueFd own(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+    if (!own) return nullptr;
     uv_loop_t* loop = nullptr;
     napi_get_uv_event_loop(env, &loop);
-    auto watch = std::unique_ptr<Watch>(new Watch(env));
-    if (uv_poll_init(loop, watch->poll_, descriptor) != 0) {
+    auto watch = std::unique_ptr<Watch>(new Watch(env, std::move(own)));
+    if (uv_poll_init(loop, watch->poll_, watch->descriptor_.get()) != 0) {
       std::free(watch->poll_);
       return nullptr;
     }
@@ -104,7 +109,8 @@ class Watch {
   }
 
  private:
-  explicit Watch(Napi::Env env) noexcept : env_(env), poll_(NewHandle<uv_poll_t>(UV_POLL)) {}
+  Watch(Napi::Env env, UniqueFd descriptor) noexcept
+      : env_(env), descriptor_(std::move(descriptor)), poll_(NewHandle<uv_poll_t>(UV_POLL)) {}
 
   void Tell() {
     if (is_closing_) return;
@@ -113,6 +119,7 @@ class Watch {
   }
 
   Napi::Env env_;
+  UniqueFd descriptor_;  // closed with this, behind the handle
   uv_poll_t* poll_;
   Napi::FunctionReference callback_;
   napi_async_context context_ = nullptr;
@@ -120,8 +127,7 @@ class Watch {
   bool is_closing_ = false;
 };
 
-// watchDescriptor(fd, forRoom, callback): { close(), hold(on) }. To be closed before the descriptor is. Undefined when
-// the loop refuses.
+// watchDescriptor(fd, forRoom, callback): { close(), hold(on) }. Undefined when the loop refuses.
 Napi::Value WatchDescriptor(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (!info[2].IsFunction()) {

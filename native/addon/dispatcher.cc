@@ -25,6 +25,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
                            InstanceMethod<&DispatcherWrap::Submit>("submit"),
                            InstanceMethod<&DispatcherWrap::SubmitLong>("submitLong"),
                            InstanceMethod<&DispatcherWrap::Cancel>("cancel"),
+                           InstanceMethod<&DispatcherWrap::TicketsAt>("ticketsAt"),
                            InstanceMethod<&DispatcherWrap::SendTo>("sendTo"),
                            InstanceMethod<&DispatcherWrap::JudgeLost>("judgeLost"),
                            InstanceMethod<&DispatcherWrap::SettleLost>("settleLost"),
@@ -147,7 +148,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
   static constexpr std::size_t kAlignment = 8;
 
   // The fields of a record: {length u32, ticket u32, id u64, level u8, flags u8, retries u16, timeout ms u32, deadline
-  // ms u32, crashes u8, reserved u8 x3}. False for what is none.
+  // ms u32, crashes u8, reserved u8, place u16}. False for what is none.
   bool ReadFields(ByteSpan bytes, Submission& submission, std::size_t& length) const noexcept {
     if (bytes.size() < kFields) return false;
     length = Load<std::uint32_t>(bytes.data());
@@ -159,6 +160,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     submission.timeout_ms = Load<std::uint32_t>(bytes.data() + 20);
     submission.deadline_ms = Load<std::uint32_t>(bytes.data() + 24);
     submission.max_crashes = bytes[28];
+    submission.place = Load<std::uint16_t>(bytes.data() + 30);
     return submission.level < levels_;
   }
 
@@ -198,6 +200,19 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
   Napi::Value Cancel(const Napi::CallbackInfo& info) {
     Driver::Turn turn(driver_);
     return Napi::Number::New(info.Env(), static_cast<double>(turn->Cancel(U32At(info, 0))));
+  }
+
+  // ticketsAt(place): of the tasks of this place that have not ended.
+  Napi::Value TicketsAt(const Napi::CallbackInfo& info) {
+    std::vector<std::uint32_t> tickets;
+    {
+      Driver::Turn turn(driver_);
+      tickets = turn->TicketsAt(U32At(info, 0));
+    }
+    Napi::Array result = Napi::Array::New(info.Env(), tickets.size());
+    std::uint32_t i = 0;
+    for (const std::uint32_t ticket : tickets) result.Set(i++, Napi::Number::New(info.Env(), ticket));
+    return result;
   }
 
   // sendTo(ticket, letter): false when there is no such task.
@@ -264,8 +279,8 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
     return info.Env().Undefined();
   }
 
-  // open(worker, native): [connection, child's end, page, child's lifeline, parent's end]; the descriptors are the
-  // caller's. A native one is driven here from now on: its parent's end is not given away, and its end is a record.
+  // open(worker, native, place): [connection, child's end, page, child's lifeline, parent's end]; the descriptors are
+  // the caller's. A native one is driven here from now on: its parent's end is not given away, and its end is a record.
   Napi::Value Open(const Napi::CallbackInfo& info) {
     const Napi::Env env = info.Env();
     const bool is_native = BoolAt(info, 1);
@@ -275,7 +290,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
       return env.Undefined();
     }
     Driver::Turn turn(driver_);
-    const std::uint32_t connection = turn->Connect(U32At(info, 0), std::move(link.page));
+    const std::uint32_t connection = turn->Connect(U32At(info, 0), std::move(link.page), U32At(info, 2));
     if (connection == 0) {
       ThrowErrno(env, EMFILE);
       return env.Undefined();

@@ -33,6 +33,7 @@ struct Connection {
 
   const std::uint32_t handle;
   const std::uint32_t worker;
+  std::uint32_t place = 0;  // of which it runs the tasks, beside those that any worker may; 0 for none
   SharedPage page;
   FrameDecoder decoder;
   bool foreign = false;    // it speaks the reference dialogue, see foreign.cc

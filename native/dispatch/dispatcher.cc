@@ -58,7 +58,8 @@ bool Dispatcher::Submit(const Submission& submission, ByteSpan payload) noexcept
   slot.max_retries = submission.max_retries;
   slot.max_crashes = submission.max_crashes;
   slot.timeout_ms = submission.timeout_ms;
-  slot.order = order_++;
+  const std::uint64_t order = order_++;
+  slot.order = static_cast<std::uint32_t>(order);
   slot.ticket = submission.ticket;
   slot.entries = 0;
   slot.is_child = submission.fork != kNoFork;
@@ -90,6 +91,9 @@ bool Dispatcher::Submit(const Submission& submission, ByteSpan payload) noexcept
   }
   if (slot.is_forked) {
     Stack(forked_[slot.level], forked_[slot.level].end(), index);
+  } else if (submission.place != 0) {
+    placed_.Add(index, submission.place, slot.level, order);
+    placed_.Enter(index);
   } else {
     ++slot.entries;
     queue_.Push(slot.level, index);
@@ -100,6 +104,14 @@ bool Dispatcher::Submit(const Submission& submission, ByteSpan payload) noexcept
 CancelOutcome Dispatcher::Cancel(std::uint32_t ticket) noexcept {
   if (ticket >= slot_of_ticket_.size() || slot_of_ticket_[ticket] == kNoSlot) return CancelOutcome::kUnknown;
   return CancelSlot(slot_of_ticket_[ticket]);
+}
+
+std::vector<std::uint32_t> Dispatcher::TicketsAt(std::uint32_t place) noexcept {
+  std::vector<std::uint32_t> tickets;
+  placed_.At(place, [&](std::uint32_t index) {
+    if (const std::uint32_t ticket = slab_[index].ticket; ticket != kNoTicket) tickets.push_back(ticket);
+  });
+  return tickets;
 }
 
 bool Dispatcher::SendTo(std::uint32_t ticket, ByteSpan letter) noexcept {
@@ -170,8 +182,12 @@ bool Dispatcher::DropQueued(std::uint32_t index, RecordKind kind) noexcept {
   }
   Count(slot, &Tally::waiting, -1);
   if (IsFresh(slot)) --counts_.fresh;
-  ++tombstones_;
-  ++tombstones_at_[slot.level];
+  if (placed_.Has(index)) {
+    placed_.Leave(index);
+  } else {
+    ++tombstones_;
+    ++tombstones_at_[slot.level];
+  }
   Settle(index, kind, {}, 0, 0);
   return true;
 }
@@ -231,6 +247,7 @@ bool Dispatcher::Settle(std::uint32_t index, RecordKind kind, ByteSpan payload, 
     }
   }
   if (!letters_.empty()) letters_.erase(index);
+  if (!placed_.empty()) placed_.Remove(index);
   if (slot.is_child) TellParent(index, StatusOf(kind), worker, result);
   if (slot.ticket != kNoTicket) {
     // The owner may have given the ticket to another task already.
@@ -259,10 +276,12 @@ void Dispatcher::Move(const TaskSlot& slot, std::uint64_t Tally::*from, std::uin
 
 // ---- connections --------------------------------------------------------------
 
-std::uint32_t Dispatcher::Connect(std::uint32_t worker, SharedPage page) noexcept {
+std::uint32_t Dispatcher::Connect(std::uint32_t worker, SharedPage page, std::uint32_t place) noexcept {
   const std::uint32_t handle = NewConnection(worker, std::move(page));
   if (handle != 0) {
     Get(handle)->window = options_.concurrency - 1 + std::max(options_.prefetch, 1u);
+    Get(handle)->place = place;
+    if (place != 0) placed_.Come(place);
     TellSpin(*Get(handle));
   }
   return handle;
@@ -322,7 +341,7 @@ void Dispatcher::SendHello(std::uint32_t handle, ByteSpan configuration) noexcep
 void Dispatcher::SendClose(std::uint32_t handle, bool abort) noexcept {
   Connection* connection = Get(handle);
   if (connection == nullptr) return;
-  connection->closing = true;
+  if (!std::exchange(connection->closing, true) && connection->place != 0) placed_.Go(connection->place);
   Recall(*connection);
   // relaxed: a hint, as the lanes' words are.
   if (abort && connection->page) connection->page->closing.store(1, std::memory_order_relaxed);
@@ -338,6 +357,7 @@ bool Dispatcher::Disconnect(std::uint32_t handle) noexcept {
   const std::unique_ptr<Connection> gone = std::move(entry.connection);
   entry.generation = (entry.generation + 1) & ((1u << (32 - kIndexBits)) - 1);
   if (entry.generation == 0) entry.generation = 1;
+  if (gone->place != 0 && !gone->closing) placed_.Go(gone->place);
   // By the claim word, not by a look at it: a process that still lives must not begin what is given to another.
   Recall(*gone);
   for (InFlight& flight : gone->in_flight) {

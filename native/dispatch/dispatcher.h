@@ -25,6 +25,7 @@
 #include "dispatch/connection.h"
 #include "dispatch/forks.h"
 #include "dispatch/histogram.h"
+#include "dispatch/placed.h"
 #include "dispatch/records.h"
 #include "dispatch/slab.h"
 #include "queue/priority_queue.h"
@@ -82,6 +83,7 @@ struct Submission {
   std::uint32_t timeout_ms = 0;   // of one run; 0 is none
   std::uint32_t deadline_ms = 0;  // by when it must have begun; 0 is none
   std::uint32_t fork = kNoFork;   // of what a worker has scheduled
+  std::uint32_t place = 0;        // where alone it may run; 0 is anywhere
 };
 
 // Where the tasks of a level, or all of them, are.
@@ -109,6 +111,8 @@ class Dispatcher {
   // False, and a record for its ticket, when the slab is full. The owner checks the level.
   bool Submit(const Submission& submission, ByteSpan payload) noexcept;
   CancelOutcome Cancel(std::uint32_t ticket) noexcept;
+  // The tickets of all tasks of a place that have not ended, in no particular order.
+  std::vector<std::uint32_t> TicketsAt(std::uint32_t place) noexcept;
   // For the task, when it runs. One that is run again gets all of them again. False when there is no such task.
   bool SendTo(std::uint32_t ticket, ByteSpan letter) noexcept;
   // What becomes of a task that was reported as lost; any is cancelled when `dropped`.
@@ -127,8 +131,9 @@ class Dispatcher {
   }
 
   // ---- connections ------------------------------------------------------------
-  // The handle of a new connection; it carries a generation, so that a stale one is never another.
-  std::uint32_t Connect(std::uint32_t worker, SharedPage page) noexcept;
+  // The handle of a new connection; it carries a generation, so that a stale one is never another. With a place it is
+  // given the tasks of that place too: the most urgent of both, and of one level what was submitted first.
+  std::uint32_t Connect(std::uint32_t worker, SharedPage page, std::uint32_t place = 0) noexcept;
   void SendHello(std::uint32_t connection, ByteSpan configuration) noexcept;
   // The same for a peer that speaks the reference dialogue, one request at a time, and has been let in.
   std::uint32_t ConnectForeign(std::uint32_t worker) noexcept;
@@ -193,6 +198,8 @@ class Dispatcher {
   RecordQueue& inbox() noexcept { return inbox_; }
 
   const Counts& counts() const noexcept { return counts_; }
+  // Tasks that wait for a worker that is there, or for any.
+  std::uint64_t backlog() const noexcept { return counts_.waiting - placed_.stranded(); }
   const Tally& tally(std::uint32_t level) const noexcept { return tallies_[level]; }
   // Of the tasks that wait, as far as the queue knows; levels() when none does.
   std::uint32_t most_urgent_waiting() noexcept { return queue_.FirstLevel(); }
@@ -240,6 +247,11 @@ class Dispatcher {
 
   // The next task to send, or kNoSlot; frees the tombstones on its way.
   std::uint32_t Pop(bool forked_only = false) noexcept;
+  // The same for this worker: it may be one of its place.
+  std::uint32_t PopFor(const Connection& connection, bool forked_only) noexcept;
+  bool GoesBefore(std::uint32_t common, std::uint32_t placed) noexcept;
+  // One that waits for its place is about to be sent, or dropped.
+  void TakePlaced(std::uint32_t slot) noexcept;
   // The index of a task, from the most urgent place that has one; it may be stale.
   std::uint32_t PopEntry(bool forked_only) noexcept;
   // Puts it onto a stack, of what returned or is forked, or takes the last one from there.
@@ -341,6 +353,7 @@ class Dispatcher {
   std::vector<std::uint64_t> tombstones_at_;
   std::vector<std::uint32_t> slot_of_ticket_;
   Forks forks_;
+  Placed placed_;
   // By slot: what was sent to tasks that have not begun, or may be run again.
   struct Letter {
     Bytes bytes;
@@ -370,7 +383,7 @@ class Dispatcher {
   std::size_t stacked_ = 0;  // on all stacks
   std::uint64_t tombstones_ = 0;
   std::uint32_t waiting_tasks_ = 0;  // in flight, that wait for others
-  std::uint32_t order_ = 0;
+  std::uint64_t order_ = 0;          // of submission; slots have its lower half
   bool report_all_ = false;
   bool dropping_ = false;
   bool discarding_ = false;

@@ -85,7 +85,8 @@ bool Dispatcher::Feed(Connection& connection, std::uint32_t quota) noexcept {
   for (; sent < room; ++sent) {
     const bool forked_only = !connection.TakesAny(options_.concurrency);
     if (forked_only && stacked_ == 0) break;
-    slot = Pop(forked_only);
+    // All that others pay for tasks with a place.
+    slot = placed_.empty() ? Pop(forked_only) : PopFor(connection, forked_only);
     if (slot == kNoSlot) break;
     if (connection.remote && !IsForRemote(slot)) {
       // A local one will take it, and comes by for it: what is behind it is not to overtake it.
@@ -178,6 +179,35 @@ std::uint32_t Dispatcher::Pop(bool forked_only) noexcept {
   }
 }
 
+std::uint32_t Dispatcher::PopFor(const Connection& connection, bool forked_only) noexcept {
+  const std::uint32_t own = forked_only ? kNoSlot : placed_.First(connection.place);
+  if (own == kNoSlot) return Pop(forked_only);
+  const std::uint32_t common = Pop();
+  if (common != kNoSlot) {
+    if (GoesBefore(common, own)) return common;
+    PutBack(common);
+  }
+  TakePlaced(own);
+  return own;
+}
+
+bool Dispatcher::GoesBefore(std::uint32_t common, std::uint32_t placed) noexcept {
+  const TaskSlot& slot = slab_[common];
+  const std::uint8_t level = slab_[placed].level;
+  if (slot.is_forked || slot.level != level) return slot.level <= level;
+  const std::uint64_t age = static_cast<std::uint32_t>(order_) - slot.order;
+  return age > order_ - placed_.OrderOf(placed);
+}
+
+void Dispatcher::TakePlaced(std::uint32_t index) noexcept {
+  TaskSlot& slot = slab_[index];
+  placed_.Leave(index);
+  // relaxed: it is in no queue, so only this thread changes it.
+  slot.status.store(SlotStatus::kSent, std::memory_order_relaxed);
+  Move(slot, &Tally::waiting, &Tally::sent);
+  if (IsFresh(slot)) --counts_.fresh;
+}
+
 void Dispatcher::Send(Connection& connection, std::uint32_t index) noexcept {
   TaskSlot& slot = slab_[index];
   slot.connection = connection.handle;
@@ -228,6 +258,10 @@ void Dispatcher::Return(std::uint32_t index, std::uint64_t Tally::*from) noexcep
   // release: pairs with the acquire in Cancel and Pop.
   slot.status.store(SlotStatus::kQueued, std::memory_order_release);
   Move(slot, from, &Tally::waiting);
+  if (placed_.Has(index)) {
+    placed_.Enter(index);
+    return;
+  }
   // Tasks of several workers may return, in any order of workers; they are few.
   std::vector<std::uint32_t>& stack = slot.is_forked ? forked_[slot.level] : returned_[slot.level];
   auto at = stack.end();
@@ -336,9 +370,14 @@ void Dispatcher::Compact() noexcept {
 
 void Dispatcher::Drop() noexcept {
   dropping_ = true;
-  for (std::uint32_t index = Pop(); index != kNoSlot; index = Pop()) {
+  const auto drop = [this](std::uint32_t index) {
     Count(slab_[index], &Tally::sent, -1);
     Settle(index, RecordKind::kCancelled, {}, 0, 0);
+  };
+  for (std::uint32_t index = Pop(); index != kNoSlot; index = Pop()) drop(index);
+  for (std::uint32_t index = placed_.Any(); index != kNoSlot; index = placed_.Any()) {
+    TakePlaced(index);
+    drop(index);
   }
   alarms_.TakeAll(AlarmKind::kRetry, [this](const Alarm& alarm) {
     if (IsValid(alarm)) Return(alarm.slot, &Tally::held);

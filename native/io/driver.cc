@@ -197,7 +197,7 @@ void Driver::Progress() noexcept {
 bool Driver::AdvanceAsOwner() noexcept {
   ++owner_turns_;
   Progress();
-  const bool tasks_wait = dispatcher_.counts().waiting > 0;
+  const bool tasks_wait = dispatcher_.backlog() > 0;
   if (mode_ == Mode::kBacklog && direct_ && !tasks_wait) {
     // The I/O thread finds out when it wakes next.
     mode_ = Mode::kDirect;
@@ -246,7 +246,7 @@ void Driver::Notify() noexcept {
 }
 
 std::uint64_t Driver::NotifyAt(std::uint64_t now_us) noexcept {
-  if (dispatcher_.counts().waiting == 0) return direct_ || HasNews() ? now_us : kNever;
+  if (dispatcher_.backlog() == 0) return direct_ || HasNews() ? now_us : kNever;
   if (!HasNews()) return kNever;
   // What is more urgent than all that waits has somebody who waits for it; for the rest the workers are what limits.
   const bool urgent = dispatcher_.completions().most_urgent() < dispatcher_.most_urgent_waiting();

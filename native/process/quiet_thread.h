@@ -13,7 +13,7 @@ namespace bosun {
 template <class Body>
 std::thread StartQuietThread(Body&& body) {
   sigset_t all, before;
-  ::sigfillset(&all);
+  sigfillset(&all);  // a macro on macOS
   // A thread begins with the mask of the one that starts it.
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   std::thread thread(std::forward<Body>(body));

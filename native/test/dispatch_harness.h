@@ -72,14 +72,15 @@ class FakeEnd {
 };
 
 // One of bosun's own workers.
-class FakeWorker final : public FakeEnd {
+class FakeWorker : public FakeEnd {
  public:
-  FakeWorker(Dispatcher& dispatcher, std::uint32_t worker, bool greet = true, bool with_page = true)
+  FakeWorker(Dispatcher& dispatcher, std::uint32_t worker, bool greet = true, bool with_page = true,
+             std::uint32_t place = 0)
       : FakeEnd(dispatcher) {
     SharedPage page = with_page ? NewPage() : nullptr;
     CHECK(with_page == (page != nullptr));
     page_ = page.get();
-    connection_ = dispatcher.Connect(worker, std::move(page));
+    connection_ = dispatcher.Connect(worker, std::move(page), place);
     if (greet) Greet();
   }
 

@@ -15,6 +15,7 @@ enum class Where : std::uint8_t { kWaiting, kSent, kHeld, kDelayed };
 struct Known {
   std::uint32_t ticket = kNoTicket;
   std::uint32_t level = 0;
+  std::uint32_t place = 0;
   std::uint64_t order = 0;
   std::uint64_t due_us = 0;  // while delayed
   std::uint32_t timeout_ms = 0;
@@ -33,10 +34,13 @@ struct Running {
 };
 
 struct WorkerModel {
-  WorkerModel(Dispatcher& d, std::uint32_t number, std::uint32_t lane_count)
-      : end(d, number), number(number), lanes(lane_count) {}
+  WorkerModel(Dispatcher& d, std::uint32_t number, std::uint32_t lane_count, std::uint32_t place)
+      : end(d, number, true, true, place), number(number), place(place), lanes(lane_count) {}
+  // Whether it may run a task of that place.
+  bool Takes(std::uint32_t tasks_place) const { return tasks_place == 0 || tasks_place == place; }
   FakeWorker end;
   std::uint32_t number;
+  std::uint32_t place;
   std::uint32_t scheduled = 0;
   std::map<std::uint32_t, std::uint64_t> id_of;  // by sequence
   std::vector<Task> buffered;

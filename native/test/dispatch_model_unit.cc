@@ -1,6 +1,7 @@
 // Random work for a dispatcher, against a model that knows where every task is. Workers and peers keep to the rules,
 // but die, hang, are suspended and answer late. A failure prints its seed: BOSUN_SEED runs that one alone.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdlib>
@@ -101,6 +102,7 @@ class Model {
     known.order = order_++;
     known.ticket = submission.ticket;
     known.timeout_ms = submission.timeout_ms;
+    known.place = submission.place;
     return known;
   }
 
@@ -121,6 +123,7 @@ class Model {
     submission.ticket = free_tickets_.empty() ? next_ticket_++ : free_tickets_.back();
     if (!free_tickets_.empty()) free_tickets_.pop_back();
     submission.level = Pick(3);
+    submission.place = Pick(3) == 0 ? 1 + Pick(2) : 0;
     Add(submission.id, submission.level, submission);
     CHECK(d_.Submit(submission, Span(std::to_string(submission.id))));
   }
@@ -168,7 +171,7 @@ class Model {
   void Come() {
     auto& worker = workers_[Pick(workers_.size())];
     if (worker == nullptr) {
-      worker = std::make_unique<WorkerModel>(d_, next_number_++, lanes_);
+      worker = std::make_unique<WorkerModel>(d_, next_number_++, lanes_, Pick(3));
       return;
     }
     auto& peer = peers_[Pick(peers_.size())];
@@ -265,7 +268,8 @@ class Model {
     ReadRecords();
     std::uint64_t first = 0;
     for (const auto& [id, known] : tasks_) {
-      if (known.where == Where::kWaiting && (first == 0 || Before(known, tasks_[first]))) first = id;
+      if (known.where == Where::kWaiting && known.place == 0 && (first == 0 || Before(known, tasks_[first])))
+        first = id;
     }
     Deliver();
     // It got the most urgent and oldest of all that wait, or was told that none does.
@@ -288,11 +292,11 @@ class Model {
     Deliver();
     ReadRecords();
     SeeWhatReturned();
-    // Nothing that waits goes before anything that was sent.
-    for (const std::uint64_t id : sent_) {
+    // Nothing that waits, and may run there, goes before anything that was sent.
+    for (const auto& [id, worker] : sent_) {
       if (!tasks_.contains(id) || tasks_[id].where != Where::kSent) continue;
       for (const auto& [other, known] : tasks_) {
-        if (known.where == Where::kWaiting) CHECK(Before(tasks_[id], known));
+        if (known.where == Where::kWaiting && worker->Takes(known.place)) CHECK(Before(tasks_[id], known));
       }
     }
     if (Pick(3) == 0) ReadAll(d_.inbox());
@@ -301,7 +305,6 @@ class Model {
   void Sent(std::uint64_t id) {
     CHECK(tasks_.contains(id));
     tasks_[id].where = Where::kSent;
-    sent_.push_back(id);
   }
 
   void Deliver() {
@@ -315,6 +318,8 @@ class Model {
           worker->id_of[task.sequence] = task.id;
           worker->buffered.push_back(task);
           Sent(task.id);
+          CHECK(worker->Takes(tasks_[task.id].place));
+          sent_.emplace_back(task.id, worker.get());
         }
       }
       for (auto& peer : peers_) {
@@ -324,6 +329,7 @@ class Model {
           peer->task = answer.empty() ? 0 : std::stoull(answer);
           if (peer->task == 0) continue;
           Sent(peer->task);
+          CHECK_EQ(tasks_[peer->task].place, 0u);
           CHECK(begun_.insert({peer->task, tasks_[peer->task].attempt}).second);
           tasks_[peer->task].began = true;
         }
@@ -404,6 +410,27 @@ class Model {
     CHECK_EQ(d_.counts().sent, counts[static_cast<std::size_t>(Where::kSent)]);
     CHECK_EQ(d_.counts().held,
              counts[static_cast<std::size_t>(Where::kHeld)] + counts[static_cast<std::size_t>(Where::kDelayed)]);
+    CheckPlaces();
+  }
+
+  void CheckPlaces() {
+    std::array<bool, 3> open{true};
+    for (const auto& worker : workers_) {
+      if (worker != nullptr && !d_.Find(worker->end.connection())->closing) open[worker->place] = true;
+    }
+    std::uint64_t backlog = 0;
+    std::array<std::vector<std::uint32_t>, 3> tickets;
+    for (const auto& [id, known] : tasks_) {
+      if (known.where == Where::kWaiting && open[known.place]) ++backlog;
+      if (known.place != 0) tickets[known.place].push_back(known.ticket);
+    }
+    CHECK_EQ(d_.backlog(), backlog);
+    for (const std::uint32_t place : {1u, 2u}) {
+      std::vector<std::uint32_t> found = d_.TicketsAt(place);
+      std::sort(found.begin(), found.end());
+      std::sort(tickets[place].begin(), tickets[place].end());
+      CHECK(found == tickets[place]);
+    }
   }
 
   std::mt19937_64 random_;
@@ -412,7 +439,7 @@ class Model {
   std::uint64_t now_us_ = 1'000'000;
   std::map<std::uint64_t, Known> tasks_;  // that have not ended
   std::set<std::pair<std::uint64_t, std::uint16_t>> begun_;
-  std::vector<std::uint64_t> sent_;  // in this turn
+  std::vector<std::pair<std::uint64_t, const WorkerModel*>> sent_;  // in this turn
   std::array<std::unique_ptr<WorkerModel>, 4> workers_;
   std::array<std::unique_ptr<PeerModel>, 2> peers_;
   std::vector<std::uint32_t> free_tickets_;

@@ -91,7 +91,8 @@ class Program {
     switch (in_.U8() % 23) {
       case 0: {
         if (d_.Find(end.handle) != nullptr) return;
-        const std::uint8_t kind = in_.U8() % 8;
+        const std::uint8_t how = in_.U8();
+        const std::uint8_t kind = how % 8;
         const std::uint32_t worker = 1 + in_.U8() % 3;
         end = {};
         if (kind == 4) {
@@ -100,7 +101,7 @@ class Program {
         }
         SharedPage page = kind == 0 ? nullptr : FastPage();
         end.page = page.get();
-        end.handle = d_.Connect(worker, std::move(page));
+        end.handle = d_.Connect(worker, std::move(page), how / 8 % 3);
         return;
       }
       case 1:
@@ -297,7 +298,9 @@ class Program {
       submission.level = in_.U8() % d_.levels();
       submission.flags = in_.U8() & kOwnersFlags;
       submission.max_retries = in_.U8() % 4;
-      submission.max_crashes = in_.U8() % 3;
+      const std::uint8_t crashes = in_.U8();
+      submission.max_crashes = crashes % 3;
+      submission.place = crashes / 64;
       submission.timeout_ms = in_.U8() % 16;
       submission.deadline_ms = in_.U8() % 32;
       live_[ticket] = true;
@@ -411,6 +414,7 @@ class Program {
       CHECK(!connection->condemned || connection->stopping > 0);
     }
     CHECK_EQ(d_.counts().sent, in_flight);
+    CHECK(d_.backlog() <= d_.counts().waiting);
   }
 
   // Everything ends, whatever came before.
@@ -423,6 +427,7 @@ class Program {
     Check();
     CHECK_EQ(d_.counts().Left(), 0u);
     CHECK_EQ(d_.next_due(), 0u);
+    for (std::uint32_t place = 1; place < 4; ++place) CHECK(d_.TicketsAt(place).empty());
     for (const bool live : live_) CHECK(!live);
   }
 

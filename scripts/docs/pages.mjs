@@ -2,7 +2,7 @@
 
 /** @type {Record<string, readonly string[]>} */
 export const PAGES = {
-  'Getting started': ['getting-started', 'comparison', 'migration'],
+  'Getting started': ['getting-started', 'installation', 'comparison', 'migration'],
   Guides: [
     'tasks',
     'priorities',
