@@ -1,10 +1,10 @@
 // `npm run docs`: a static site in site/, of docs/*.md and of the types with their comments. It needs no server.
 
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Application, Comment, CommentTag, Converter, KindRouter, ReflectionKind, Renderer } from 'typedoc';
-import { API, OTHER_PAGES, PAGES } from './pages.mjs';
+import { API, OTHER_API, OTHER_PAGES, PAGES } from './pages.mjs';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const HERE = fileURLToPath(new URL('.', import.meta.url));
@@ -33,6 +33,8 @@ class PageRouter extends KindRouter {
   }
 }
 
+// What a build leaves that has failed is no site.
+rmSync(join(ROOT, 'site'), { recursive: true, force: true });
 const app = await Application.bootstrap({
   entryPoints: [join(ROOT, 'lib/index.ts')],
   tsconfig: join(HERE, 'tsconfig.json'),
@@ -46,7 +48,7 @@ const app = await Application.bootstrap({
   searchInComments: true,
   navigation: { includeGroups: true, includeCategories: false },
   categorizeByGroup: false,
-  groupOrder: [...Object.keys(PAGES), ...new Set(Object.values(API)), 'Project', '*'],
+  groupOrder: [...Object.keys(PAGES), ...new Set(Object.values(API)), OTHER_API, 'Project', '*'],
   sort: ['kind', 'alphabetical'],
   kindSortOrder: ['Document', 'Class', 'Function', 'Variable', 'Interface', 'TypeAlias'],
   customCss: join(HERE, 'site.css'),
@@ -80,10 +82,11 @@ app.converter.on(Converter.EVENT_CREATE_DOCUMENT, (_context, document) => {
 app.converter.on(Converter.EVENT_RESOLVE_BEGIN, ({ project }) => {
   for (const module of project.getReflectionsByKind(ReflectionKind.Module)) project.mergeReflections(module, project);
   for (const reflection of project.children ?? []) {
-    const file = project.getSymbolIdFromReflection(reflection)?.fileName ?? '';
+    // Another name of something is where that is.
+    const original = reflection.isReference() ? reflection.getTargetReflection() : reflection;
+    const file = project.getSymbolIdFromReflection(original)?.fileName ?? '';
     const [folder] = relative(join(ROOT, 'lib'), file).split(/[/.]/);
-    const group = API[folder];
-    if (group === undefined) throw new Error(`scripts/docs/pages.mjs has no place for ${reflection.name} of ${file}`);
+    const group = API[folder] ?? OTHER_API;
     reflection.comment ??= new Comment();
     reflection.comment.blockTags.push(new CommentTag('@group', [{ kind: 'text', text: group }]));
   }

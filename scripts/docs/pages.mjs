@@ -38,3 +38,6 @@ export const API = {
   runtime: 'API: the wire',
   errors: 'API: errors',
 };
+
+/** Where an export goes whose folder is not listed above. */
+export const OTHER_API = 'API: other';
