@@ -1,4 +1,4 @@
-// Every error class of bosun. Each has a `code` that never changes; the README's table says what to do about it.
+// Every error class of bosun. Each has a `code` that never changes; docs/errors.md says what to do about it.
 
 import { describe, look } from './describe.js';
 import type { Task } from './task/task.js';
@@ -50,7 +50,7 @@ export type ErrorCode =
 
 /** The base of every error that bosun itself raises, but for bad arguments, which are a TypeError or a RangeError. */
 export class BosunError extends Error {
-  /** Stable; see the table in the README. */
+  /** Stable; docs/errors.md says what each one is about. */
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {

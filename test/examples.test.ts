@@ -1,10 +1,11 @@
-// The examples of workers, of tasks that wait for tasks and of a build, run as programs.
+// The examples of workers, of tasks that wait for tasks, of a build and of a service, run as programs.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -51,4 +52,31 @@ test('examples/build', async () => {
     'site.html.br,site.html.gz are whole, and every link leads somewhere',
   ];
   assert.equal(await run('build/build'), `${lines.join('\n')}\n`);
+});
+
+test('examples/shutdown answers what it was asked, and takes no more, when SIGTERM comes', async () => {
+  const env = { ...process.env, PORT: '0', WORKERS: '1' };
+  const file = fileURLToPath(new URL('shutdown/service.mjs', FOLDER));
+  const child = spawn(process.execPath, [file], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const ended = once(child, 'close');
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  const [, port] = /^listening on (\d+)$/.exec((await lines.next()).value as string) ?? assert.fail();
+  const url = `http://127.0.0.1:${port}`;
+  assert.equal((await fetch(`${url}/ready`)).status, 200);
+
+  const answers = [fetch(`${url}/?rounds=300000`), fetch(`${url}/?rounds=300000`)];
+  // It is answered after both have been taken, by the same server.
+  assert.equal((await fetch(`${url}/ready`)).status, 200);
+  child.kill('SIGTERM');
+  assert.equal((await lines.next()).value, 'leaving');
+  for (const answer of answers) assert.match(await (await answer).text(), /^[0-9a-f]{64}\n$/);
+  const report = JSON.parse((await lines.next()).value as string) as unknown;
+  assert.deepEqual(report, { done: 2, failed: 0, cancelled: 0, policy: 'join' });
+  assert.deepEqual(await ended, [0, null]);
+  await assert.rejects(fetch(url));
+});
+
+test('docs/kubernetes.md has the pod of examples/shutdown', async () => {
+  const page = await readFile(new URL('../docs/kubernetes.md', FOLDER), 'utf8');
+  assert.ok(page.includes(`\n${await readFile(new URL('shutdown/pod.yaml', FOLDER), 'utf8')}\`\`\``));
 });

@@ -83,7 +83,7 @@ const page = [
   '# Benchmarks',
   '',
   `bosun beside other pools, ${date.slice(0, 10)}: commit ${commit}, ${processor}, ${cores} cores, ${memoryGiB} GiB, ${system}, Node.js ${node}.`,
-  `This page and its charts are generated from [bench/results](../bench/results), file \`${basename(path)}\`.`,
+  `This page and its charts are generated from [${basename(path)}](../bench/results/${basename(path)}) in \`bench/results\`.`,
   '',
   '```sh',
   'npm run bench:peers   # measures',
