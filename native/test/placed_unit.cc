@@ -115,7 +115,7 @@ TEST(ACancelledOneLeavesNothingBehindThoughItsPlaceNeverComes) {
       Submit(d, i % 2, i, "x", 0, At(1 + i % 3, {.deadline_ms = i % 4 == 0 ? 10u : 0u}));
     }
     CHECK_EQ(d.TicketsAt(2).size(), 333u);
-    d.set_now(kStart + (round + 1) * 20 * kMs);
+    d.set_now(kStart + std::uint64_t{round + 1} * 20 * kMs);
     d.Dispatch();
     CHECK_EQ(d.counts().waiting, 750u);
     for (std::uint32_t i = 0; i < 1000; ++i) {
