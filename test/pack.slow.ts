@@ -99,7 +99,7 @@ describe('the package', () => {
     tarball = join(FOLDER, filename);
     t.diagnostic(`${size} bytes, ${files.length} files`);
     assert.ok(size < 2_000_000, `${size} bytes`);
-    const entries = ['index', 'internals', 'cli/main', 'remote/main', 'task/svg-thread'];
+    const entries = ['index', 'internals', 'cli/main', 'remote/main', 'crew/hand-main', 'task/svg-thread'];
     entries.push(...['main', 'worker', 'thread', 'task-thread'].map((name) => `runtime/${name}`));
     const sources = filesIn('lib').filter((path) => path.endsWith('.ts'));
     const here = new Set([...filesIn('prebuilds'), prebuilt(PLATFORM)]);
