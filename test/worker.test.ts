@@ -15,8 +15,10 @@ import {
   PersistentRemoteWorker,
   PersistentThreadWorker,
   PersistentWorker,
+  ProcessManager,
   ProcessWorker,
   RemoteWorker,
+  Task,
   ThreadWorker,
   Worker,
   type WorkerOptions,
@@ -384,6 +386,17 @@ describe('workers', () => {
     const program = fileURLToPath(new URL('./fixtures/manager-bomb.js', import.meta.url));
     const { stdout } = await promisify(execFile)(process.execPath, [program]);
     assert.match(stdout, /put the function into a module of its own/);
+  });
+
+  test('but a task may make one while the module of another task is imported beside it', async () => {
+    await using manager = new ProcessManager({ workers: 1, concurrency: 2, prefetch: 2 });
+    const module = new URL('./fixtures/late-module.js', import.meta.url).href;
+    const handle = manager.schedule(
+      Task.from<number>(new URL('./fixtures/nested-manager.js', import.meta.url).href, 'nested'),
+    );
+    const other = manager.run<number>({ module, export: 'late' });
+    handle.send({ module });
+    assert.deepEqual(await Promise.all([handle.result, other]), [7, 7]);
   });
 
   test('misuse is refused at the call', async () => {

@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { InvalidArgumentError, NotPortableError, OutOfRangeError } from '../errors.js';
 import { ownOptions } from '../own-options.js';
+import { currentContext } from './context.js';
 
 /** What a portable function is: an export of a module that a worker can import. */
 export interface TargetReference {
@@ -102,7 +103,8 @@ export function guardImports(): void {
 
 /** @throws NotPortableError (ERR_BOSUN_NOT_PORTABLE) while a worker imports the module of what it is to run. */
 export function assertNotImporting(): void {
-  if (!isGuarded || importing === 0) return;
+  // A task may start what it likes, while the module of another one is imported.
+  if (!isGuarded || importing === 0 || currentContext() !== undefined) return;
   throw new NotPortableError(
     'a worker imports the module of what it is to run, and that starts workers again, without end: put the function ' +
       'into a module of its own',
