@@ -37,6 +37,12 @@ export function integer(name: string, value: unknown, least: number, most: numbe
   return value;
 }
 
+/** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for anything but true and false. */
+export function flag(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new InvalidArgumentError(`${name} is true or false, not ${typeof value}`);
+}
+
 /** @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) for anything but an AbortSignal or undefined. */
 export function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return signal;

@@ -2,8 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import {
@@ -24,6 +23,7 @@ import {
   WorkerLostError,
 } from '../lib/index.js';
 import { alive } from './fixtures/alive.js';
+import { temporaryFolder } from './fixtures/command.js';
 import { gramOf } from './fixtures/grams.js';
 
 const HANDS = new URL('./fixtures/hands.js', import.meta.url);
@@ -93,12 +93,6 @@ async function crewOf(
   });
   await Promise.race([crewed, over]);
   return Object.assign(crew, { over });
-}
-
-function makeDirectory(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'bosun-crew-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
 }
 
 describe('Boss', { skip }, () => {
@@ -309,7 +303,7 @@ describe('Boss', { skip }, () => {
     });
 
     test('lets a hand end cleanly though another one is stuck', async (t) => {
-      const logDirectory = makeDirectory(t);
+      const logDirectory = temporaryFolder(t);
       const loads = [
         { name: 'store', doers: [doer('Reporter'), doer('Diarist')] },
         { name: 'stuck', doers: [doer('Reporter'), doer('Stubborn')] },
@@ -449,7 +443,7 @@ describe('Boss', { skip }, () => {
     });
 
     test('leaves no socket of one that was killed', async (t) => {
-      const directory = makeDirectory(t);
+      const directory = temporaryFolder(t);
       const crew = await crewOf(t, { directory, restart: 'never', loads: reporters('a', 'b') });
       process.kill(crew.pid('a'), 'SIGKILL');
       await crew.until(() => crew.exits.length === 1);
@@ -479,7 +473,7 @@ describe('Boss', { skip }, () => {
 
   describe('and strangers', () => {
     test('does not believe a REG of another process', async (t) => {
-      const directory = makeDirectory(t);
+      const directory = temporaryFolder(t);
       const crew = await crewOf(t, { directory, loads: reporters('a', 'b') });
       await crew.boss.end('b');
       // At the address of a hand, in its name, and of this process.
@@ -500,7 +494,7 @@ describe('Boss', { skip }, () => {
     });
 
     test('and its hands do not obey another than their boss', async (t) => {
-      const directory = makeDirectory(t);
+      const directory = temporaryFolder(t);
       const crew = await crewOf(t, { directory, loads: reporters('a') });
       await crew.until(() => crew.memos.length === 1);
       const stranger = new Peer({ path: join(directory, 'eve.uxd') });
@@ -584,7 +578,7 @@ describe('Boss', { skip }, () => {
     });
 
     test('writes what a hand says into its own file', async (t) => {
-      const logDirectory = join(makeDirectory(t), 'logs');
+      const logDirectory = join(temporaryFolder(t), 'logs');
       const loads = [{ name: 'a', doers: [doer('Reporter'), doer('Diarist')] }, ...reporters('b')];
       const crew = await crewOf(t, { logDirectory, loads });
       await crew.boss.send('b', 'print hello');

@@ -3,8 +3,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -23,15 +21,10 @@ import {
   type PeerMemoerOptions,
   SizeError,
 } from '../lib/index.js';
+import { temporaryFolder } from './fixtures/command.js';
 
 const PROGRAM = fileURLToPath(new URL('./fixtures/memo-program.js', import.meta.url));
 const skip = process.platform === 'win32' && 'Windows has no Unix datagram sockets';
-
-function makeDirectory(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'bosun-memo-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 async function openMemoer(t: TestContext, options?: PeerMemoerOptions): Promise<PeerMemoer> {
   const memoer = new PeerMemoer(options);
@@ -60,7 +53,7 @@ const texts = (memos: Memo[]) => memos.map(({ text }) => text);
 
 describe('PeerMemoer', { skip }, () => {
   test('carries text and bytes, short, long and empty, to others and to itself', async (t) => {
-    const directory = makeDirectory(t);
+    const directory = temporaryFolder(t);
     const [one, other] = await Promise.all(['one', 'other'].map((name) => openMemoer(t, { name, directory })));
     const memos = ['', 'hello', 'h\u00e4 \u{1f44b}'.repeat(20_000), Buffer.alloc(3_000_000, 7)];
     for (const to of [one, other] as PeerMemoer[]) {
@@ -211,7 +204,7 @@ describe('PeerMemoer', { skip }, () => {
     await other.close();
     const sends = ['x'.repeat(2_000_000), 'y'].map((memo) => one.memoit(memo, path));
     for (const outcome of await Promise.allSettled(sends)) assert.equal(outcome.status, 'rejected');
-    const another = await openMemoer(t, { path: join(makeDirectory(t), 'another.uxd') });
+    const another = await openMemoer(t, { path: join(temporaryFolder(t), 'another.uxd') });
     await one.memoit('z', addressOf(another));
     assert.deepEqual(texts(await take(another, 1)), ['z']);
   });
@@ -253,7 +246,7 @@ describe('PeerMemoer', { skip }, () => {
   });
 
   test('goes to another process and back; keeps that up, unless it is told not to', async (t) => {
-    const directory = makeDirectory(t);
+    const directory = temporaryFolder(t);
     const memoer = await openMemoer(t, { directory });
     const path = join(directory, 'other.uxd');
     const child = spawn(process.execPath, [PROGRAM, 'echo', path], { stdio: ['ignore', 'pipe', 'inherit'] });

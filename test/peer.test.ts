@@ -3,8 +3,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -19,15 +18,10 @@ import {
   type PeerOptions,
   SizeError,
 } from '../lib/index.js';
+import { temporaryFolder } from './fixtures/command.js';
 
 const PROGRAM = fileURLToPath(new URL('./fixtures/peer-program.js', import.meta.url));
 const skip = process.platform === 'win32' && 'Windows has no Unix datagram sockets';
-
-function makeDirectory(t: TestContext): string {
-  const directory = mkdtempSync(join(tmpdir(), 'bosun-peer-'));
-  t.after(() => rmSync(directory, { recursive: true, force: true }));
-  return directory;
-}
 
 async function openPeer(t: TestContext, options?: PeerOptions): Promise<Peer> {
   const peer = new Peer(options);
@@ -53,7 +47,7 @@ async function nextGram(peer: Peer): Promise<[Buffer, GramSource]> {
 
 describe('Peer', { skip }, () => {
   test('three of them reach each other, and themselves', async (t) => {
-    const directory = makeDirectory(t);
+    const directory = temporaryFolder(t);
     const peers = await Promise.all(['a', 'b', 'c'].map((name) => openPeer(t, { name, directory })));
     for (const from of peers) {
       for (const to of peers) {
@@ -90,7 +84,7 @@ describe('Peer', { skip }, () => {
   });
 
   test('takes the place of one that is gone, and of nobody else', async (t) => {
-    const directory = makeDirectory(t);
+    const directory = temporaryFolder(t);
     const path = join(directory, 'one.uxd');
     const child = spawn(process.execPath, [PROGRAM, 'wait', path], { stdio: ['ignore', 'pipe', 'inherit'] });
     await once(child.stdout, 'data');
@@ -108,7 +102,7 @@ describe('Peer', { skip }, () => {
   });
 
   test('refuses, before anything is made, what can be no address', async (t) => {
-    const directory = makeDirectory(t);
+    const directory = temporaryFolder(t);
     for (const options of [{ path: 'relative' }, { path: '/a\0b' }, { name: 'a/b' }, { name: '' }, { nonsense: 1 }]) {
       assert.throws(() => new Peer(options as PeerOptions), InvalidArgumentError, JSON.stringify(options));
     }
@@ -126,7 +120,7 @@ describe('Peer', { skip }, () => {
   });
 
   test('says that nobody is there, or nobody any more', async (t) => {
-    const directory = makeDirectory(t);
+    const directory = temporaryFolder(t);
     const [one, other] = await Promise.all(['one', 'other'].map((name) => openPeer(t, { name, directory })));
     const path = addressOf(other as Peer);
     await (other as Peer).close();
@@ -136,7 +130,7 @@ describe('Peer', { skip }, () => {
   });
 
   test('waits for a slow reader: all that was sent arrives, in order', async (t) => {
-    const directory = makeDirectory(t);
+    const directory = temporaryFolder(t);
     const [from, to] = (await Promise.all(['from', 'to'].map((name) => openPeer(t, { name, directory })))) as [
       Peer,
       Peer,
@@ -188,7 +182,7 @@ describe('Peer', { skip }, () => {
   });
 
   test('one destination that reads nothing holds up no other', async (t) => {
-    const directory = makeDirectory(t);
+    const directory = temporaryFolder(t);
     const peers = await Promise.all(['from', 'stuck', 'quick'].map((name) => openPeer(t, { name, directory })));
     const [from, stuck, quick] = peers as [Peer, Peer, Peer];
     stuck.pause();
@@ -204,7 +198,7 @@ describe('Peer', { skip }, () => {
   });
 
   test('what waits for a peer that goes is rejected', async (t) => {
-    const directory = makeDirectory(t);
+    const directory = temporaryFolder(t);
     const [from, to] = (await Promise.all(['from', 'to'].map((name) => openPeer(t, { name, directory })))) as [
       Peer,
       Peer,
@@ -216,7 +210,7 @@ describe('Peer', { skip }, () => {
   });
 
   test('keeps a process up, unless it is told not to; nothing is left behind when that ends', async (t) => {
-    const path = join(makeDirectory(t), 'one.uxd');
+    const path = join(temporaryFolder(t), 'one.uxd');
     const child = spawn(process.execPath, [PROGRAM, 'unref', path], { stdio: ['ignore', 'pipe', 'inherit'] });
     const [code] = (await once(child, 'exit')) as [number];
     assert.equal(code, 0);
@@ -224,7 +218,7 @@ describe('Peer', { skip }, () => {
   });
 
   test('in a thread that is terminated leaves nothing behind, ten times', async (t) => {
-    const path = join(makeDirectory(t), 'one.uxd');
+    const path = join(temporaryFolder(t), 'one.uxd');
     for (let i = 0; i < 10; i++) {
       const thread = new Worker(PROGRAM, { argv: ['flood', path], stdout: true });
       await once(thread.stdout, 'data');

@@ -8,10 +8,10 @@ import { untilSignal } from '../remote/until-signal.js';
 import { hasBottomRows } from './bottom-rows.js';
 import { CrewLines } from './crew-lines.js';
 import { CrewTable } from './crew-table.js';
-import { EXIT, type ExitCode, UsageError } from './exit-code.js';
+import { EXIT, type ExitCode, exitCodeOf, UsageError } from './exit-code.js';
 import { complain } from './failure-text.js';
 import type { View } from './job.js';
-import { called, loadModule, usable } from './load.js';
+import { exportedBy, loadModule, usable } from './load.js';
 
 export interface CrewOptions {
   readonly export: string;
@@ -49,19 +49,13 @@ export async function crew(module: string, options: CrewOptions): Promise<ExitCo
     complain(failure);
     return EXIT.FAILED;
   }
-  if (signal === undefined) return EXIT.OK;
-  return signal === 'SIGINT' ? EXIT.INTERRUPTED : EXIT.TERMINATED;
+  return exitCodeOf(signal);
 }
 
 async function load(module: string, options: CrewOptions): Promise<Boss> {
   const { namespace } = await loadModule(module);
   const name = options.export;
-  if (!Object.hasOwn(namespace, name)) {
-    throw new UsageError(
-      `${module} exports no '${name}'; it exports ${Object.keys(namespace).join(', ') || 'nothing'}`,
-    );
-  }
-  const exported = await called(namespace[name], module);
+  const exported = await exportedBy(namespace, name, module);
   if (exported instanceof Boss) return exported;
   if (typeof exported !== 'object' || exported === null) {
     throw new UsageError(`'${name}' of ${module} is no Boss, no options of one, no list of loads, and returns none`);

@@ -3,7 +3,7 @@
 import { inOrder } from '../task/graph-order.js';
 import { Task } from '../task/task.js';
 import { UsageError } from './exit-code.js';
-import { called, loadModule } from './load.js';
+import { exportedBy, loadModule } from './load.js';
 
 /**
  * The tasks of an export, by the names that targets are called by: of a record its keys, else the names of the tasks.
@@ -19,10 +19,7 @@ export async function loadTasks(module: string, exportName: string | undefined):
     if (tasks.length === 0) throw new UsageError(`${module} exports no tasks, and has no default export`);
     return new Map(tasks as [string, Task][]);
   }
-  if (!Object.hasOwn(namespace, name)) {
-    throw new UsageError(`${module} exports no '${name}'; it exports ${Object.keys(namespace).join(', ')}`);
-  }
-  const tasks = tasksOf(await called(namespace[name], module));
+  const tasks = tasksOf(await exportedBy(namespace, name, module));
   if (tasks === undefined) {
     throw new UsageError(
       `'${name}' of ${module} is no task, list or record of tasks, or function that returns them (a Task of another copy of bosun is none)`,

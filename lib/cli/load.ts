@@ -45,8 +45,13 @@ export async function loadModule(module: string): Promise<LoadedModule> {
   }
 }
 
-/** What an export is, or returns if it is a function. @throws UsageError when that throws. */
-export async function called(value: unknown, module: string): Promise<unknown> {
+/** What an export is, or returns if it is a function. @throws UsageError when there is none, and when that throws. */
+export async function exportedBy(namespace: LoadedModule['namespace'], name: string, module: string): Promise<unknown> {
+  if (!Object.hasOwn(namespace, name)) {
+    const known = Object.keys(namespace).join(', ') || 'nothing';
+    throw new UsageError(`${module} exports no '${name}'; it exports ${known}`);
+  }
+  const value = namespace[name];
   if (typeof value !== 'function') return value;
   try {
     return await value();

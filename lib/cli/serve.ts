@@ -4,7 +4,7 @@ import { rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type RemoteServerOptions, runServer, type TunnelledServerOptions } from '../remote/remote-server.js';
-import { EXIT, type ExitCode, UsageError } from './exit-code.js';
+import { type ExitCode, exitCodeOf, UsageError } from './exit-code.js';
 import { textOf } from './read-text.js';
 
 export interface ServeOptions {
@@ -43,8 +43,7 @@ export async function serve(options: ServeOptions): Promise<ExitCode> {
     });
     // It was made for the socket.
     if (options.tunnel !== undefined) await rmdir(dirname(options.tunnel)).catch(() => {});
-    if (signal === undefined) return EXIT.OK;
-    return signal === 'SIGINT' ? EXIT.INTERRUPTED : EXIT.TERMINATED;
+    return exitCodeOf(signal);
   } catch (cause) {
     const { code, message, syscall } = cause as NodeJS.ErrnoException;
     if (!code?.startsWith('ERR_BOSUN') && syscall === undefined) throw cause;

@@ -8,7 +8,7 @@ import { Joiner, type JoinSettings } from '../remote/join.js';
 import { untilSignal } from '../remote/until-signal.js';
 import { isLoopback } from '../wire/address.js';
 import { type DialAddress, parseHost } from '../worker/remote-place.js';
-import { EXIT, type ExitCode, UsageError } from './exit-code.js';
+import { type ExitCode, exitCodeOf, UsageError } from './exit-code.js';
 import { textOf } from './read-text.js';
 
 export interface WorkOptions {
@@ -46,7 +46,7 @@ export async function work(options: WorkOptions): Promise<ExitCode> {
   for (const joiner of joiners) joiner.leave();
   await all;
   forget();
-  return signal === 'SIGINT' ? EXIT.INTERRUPTED : EXIT.TERMINATED;
+  return exitCodeOf(signal);
 }
 
 async function read(options: WorkOptions): Promise<JoinSettings> {

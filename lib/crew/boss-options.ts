@@ -3,7 +3,7 @@
 import { isAbsolute } from 'node:path';
 import { InvalidArgumentError, MultiError } from '../errors.js';
 import type { CrewManagerOptions } from '../manager/crew-office.js';
-import { checkKnown, delay, integer, oneOf, ownOptions } from '../own-options.js';
+import { checkKnown, delay, flag, integer, oneOf, ownOptions } from '../own-options.js';
 import { CrewLoad, type CrewLoadOptions, RESTARTS, type Restart } from './crew-load.js';
 import type { MultiDoerOptions } from './multi-doer.js';
 import { seconds } from './seconds.js';
@@ -83,7 +83,6 @@ export function checkBossOptions(options: BossOptions, name: string): BossSettin
   const limits = ownOptions(intensity, 'intensity');
   checkKnown(limits, ['max', 'within'], 'intensity');
   const { max = 5, within = 30_000 } = limits;
-  if (typeof signals !== 'boolean') throw new InvalidArgumentError(`signals is true or false, not ${typeof signals}`);
   const heartbeat = seconds('heartbeat', given.heartbeat ?? 0);
   if (directory !== undefined && (typeof directory !== 'string' || !isAbsolute(directory))) {
     throw new InvalidArgumentError('the directory of a crew is an absolute path');
@@ -99,7 +98,7 @@ export function checkBossOptions(options: BossOptions, name: string): BossSettin
     within: delay('within', within),
     grace: delay('grace', given.grace ?? 5_000),
     heartbeat: Math.abs(heartbeat),
-    signals,
+    signals: flag('signals', signals),
     directory,
     logDirectory,
     env: given.env,

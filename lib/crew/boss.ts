@@ -21,20 +21,18 @@ import { HandWorker } from './hand-worker.js';
 import { assertCrewer } from './make-doers.js';
 import type { Memo } from './memo.js';
 import { RegDom } from './memos.js';
-import { type CrewMemo, controlMemo, MultiDoerBase } from './multi-doer.js';
+import { controlMemo, MultiDoerBase, type MultiDoerEvents } from './multi-doer.js';
 import { checkPath } from './peer.js';
 import { Roll } from './roll.js';
 import { Supervisor } from './supervisor.js';
 
-export interface BossEvents {
+export interface BossEvents extends MultiDoerEvents {
   /** Its hands are known, and about to be started. */
   entered: Boss;
   /** All hands are there, and know each other: the first time, and each time that they are again. */
   crewed: Boss;
   handRegistered: Hand;
   handExit: HandExit;
-  /** Of a hand. */
-  memo: CrewMemo;
 }
 
 /** From SIGTERM until SIGKILL. */
@@ -67,7 +65,6 @@ export class Boss extends MultiDoerBase<BossEvents> {
   #directory: string | undefined;
   /** That has to be removed. */
   #ownDirectory: string | undefined;
-  #failure: MultiError | undefined;
   #ending: Promise<void> | undefined;
   /** Resolves when it is entered, or cannot be; undefined before. */
   #entering: Promise<void> | undefined;
@@ -129,7 +126,7 @@ export class Boss extends MultiDoerBase<BossEvents> {
   async #enter(): Promise<void> {
     if (this.#isOver) this.#office = undefined;
     this.#isOver = this.#isHurried = this.graceful = false;
-    this.#failure = this.#ending = this.#supervisor = this.#roll = undefined;
+    this.#ending = this.#supervisor = this.#roll = undefined;
     this.#hands = new Map();
     this.book.clearAllNameAddr();
     try {
@@ -184,9 +181,7 @@ export class Boss extends MultiDoerBase<BossEvents> {
         this.emit('handExit', exit);
       },
       over: (hand) => this.#onOver(hand, roll),
-      failed: (error) => {
-        this.#failure ??= error;
-      },
+      failed: (error) => this.fail(error),
       changed: () => this.wake(),
     });
   }
@@ -194,7 +189,6 @@ export class Boss extends MultiDoerBase<BossEvents> {
   override recur(tyme: number): boolean | Promise<boolean> {
     void super.recur(tyme);
     this.#supervisor?.look();
-    if (this.#failure !== undefined) throw this.#failure;
     if (this.graceful) void this.#endGracefully();
     if (this.#supervisor?.isOver !== true) return false;
     this.#assertWell();
@@ -253,11 +247,6 @@ export class Boss extends MultiDoerBase<BossEvents> {
     else this.drop();
   }
 
-  /** A memo of a hand that is no control memo: emits `memo`. */
-  protected onMemo(memo: CrewMemo): void {
-    this.emit('memo', memo);
-  }
-
   // ---- hands ----------------------------------------------------------------------
 
   #open(): CrewOffice {
@@ -274,8 +263,8 @@ export class Boss extends MultiDoerBase<BossEvents> {
     const isTemp = hand.load.temp === true || this.temp;
     const logs = logDirectory ?? (isTemp ? join(directory, 'logs') : undefined);
     return new HandWorker({
+      name: hand.name,
       start: {
-        name: hand.name,
         load: hand.load.toJSON(),
         boss: { name: this.name, path: this.path as string, pid: process.pid },
         directory,

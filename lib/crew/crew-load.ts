@@ -3,7 +3,7 @@
 import { createRequire } from 'node:module';
 import { Packr } from 'msgpackr/pack';
 import { InvalidArgumentError } from '../errors.js';
-import { checkKnown, oneOf, ownOptions } from '../own-options.js';
+import { checkKnown, flag, oneOf, ownOptions } from '../own-options.js';
 import { checkName } from './crew-name.js';
 import { checkSpec, type DoerSpec, PLAIN_CREWER, type PlainDoerSpec } from './doer-spec.js';
 import { seconds } from './seconds.js';
@@ -55,9 +55,9 @@ export class CrewLoad {
     this.name = checkName(given.name ?? 'child', 'a hand');
     this.tyme = seconds('tyme', given.tyme ?? 0);
     this.tock = given.tock == null ? null : seconds('tock', given.tock);
-    this.real = flag('real', given.real ?? true) as boolean;
+    this.real = flag('real', given.real ?? true);
     this.limit = given.limit == null ? null : seconds('limit', given.limit);
-    this.temp = flag('temp', given.temp ?? null);
+    this.temp = given.temp == null ? null : flag('temp', given.temp);
     this.restart = given.restart === undefined ? undefined : oneOf('restart', given.restart, RESTARTS);
     const { doers = [PLAIN_CREWER] } = given;
     if (!Array.isArray(doers)) throw new InvalidArgumentError('the doers of a load are a list of { module, export }');
@@ -65,7 +65,7 @@ export class CrewLoad {
   }
 
   /** In the order of the reference; `boss` is filled in when the hand is started. */
-  toJSON(): Record<string, unknown> {
+  toJSON(): CrewLoadOptions & { readonly name: string; readonly boss: null } {
     const { name, tyme, tock, real, limit, doers, temp, restart } = this;
     const rest = restart === undefined ? {} : { restart };
     return { name, tyme, tock, real, limit, doers, temp, boss: null, ...rest };
@@ -108,11 +108,4 @@ function read(what: string, decode: () => unknown): CrewLoad {
     throw new InvalidArgumentError(`no ${what} of a load: ${(cause as Error).message}`, { cause });
   }
   return new CrewLoad(value as CrewLoadOptions);
-}
-
-function flag(name: string, value: boolean | null): boolean | null {
-  if (value !== null && typeof value !== 'boolean') {
-    throw new InvalidArgumentError(`${name} is true or false, not ${typeof value}`);
-  }
-  return value;
 }

@@ -4,7 +4,7 @@ import { FSMError } from '../errors.js';
 import type { Logger } from '../task/context.js';
 import type { Memo } from './memo.js';
 import { AckDom, BokDom, EndDom, formatMemo, type MemoDom, RegDom } from './memos.js';
-import { type CrewMemo, controlMemo, MultiDoerBase, type MultiDoerOptions } from './multi-doer.js';
+import { controlMemo, MultiDoerBase, type MultiDoerEvents, type MultiDoerOptions } from './multi-doer.js';
 
 /** Whom a hand answers to. */
 export interface BossAddress {
@@ -25,13 +25,11 @@ export interface Muster {
   readonly retire: () => Promise<void>;
 }
 
-export interface CrewerEvents {
+export interface CrewerEvents extends MultiDoerEvents {
   /** The boss knows it. */
   registered: Crewer;
   /** It has the addresses of all others: the first time, and whenever they change. */
   book: Crewer;
-  /** Of another hand, or of the boss. */
-  memo: CrewMemo;
 }
 
 /**
@@ -72,8 +70,7 @@ export class Crewer extends MultiDoerBase<CrewerEvents> {
 
   override async enter(_options?: { readonly temp: boolean }): Promise<void> {
     const { boss, directory } = this.#assertMustered();
-    this.book.clearAllNameAddr();
-    this.book.addNameAddr(boss.name, boss.path);
+    this.#write({});
     await this.open(directory);
     await this.memoit(formatMemo(new RegDom({ name: this.name })), boss.path);
   }
@@ -105,11 +102,6 @@ export class Crewer extends MultiDoerBase<CrewerEvents> {
     }
   }
 
-  /** A memo of another hand, or of the boss, that is no control memo: emits `memo`. */
-  protected onMemo(memo: CrewMemo): void {
-    this.emit('memo', memo);
-  }
-
   #isOfBoss(dom: MemoDom, { source }: Memo): boolean {
     const { name, path, pid } = this.#assertMustered().boss;
     return dom.name === name && source.path === path && (source.pid === undefined || source.pid === pid);
@@ -117,22 +109,24 @@ export class Crewer extends MultiDoerBase<CrewerEvents> {
 
   #obey(dom: MemoDom): void {
     if (dom instanceof EndDom) this.leave();
-    else if (dom instanceof BokDom) this.#copy(dom);
-    else if (dom instanceof AckDom && dom.load.tag === 'REG' && dom.load.name === this.name) {
+    else if (dom instanceof BokDom) {
+      this.#write(dom.load);
+      this.crewed = true;
+      this.emit('book', this);
+    } else if (dom instanceof AckDom && dom.load.tag === 'REG' && dom.load.name === this.name) {
       this.registered = true;
       this.emit('registered', this);
     } else this.drop();
   }
 
-  #copy({ load }: BokDom): void {
+  /** The book: the boss, and these but for itself. */
+  #write(hands: Readonly<Record<string, string>>): void {
     const { name, path } = this.#assertMustered().boss;
     this.book.clearAllNameAddr();
     this.book.addNameAddr(name, path);
-    for (const [hand, address] of Object.entries(load)) {
+    for (const [hand, address] of Object.entries(hands)) {
       if (hand !== this.name && hand !== name) this.book.addNameAddr(hand, address);
     }
-    this.crewed = true;
-    this.emit('book', this);
   }
 
   #assertMustered(): Muster {

@@ -1,7 +1,6 @@
 // A doer that runs other doers.
 
-import { InvalidArgumentError } from '../errors.js';
-import { ownOptions } from '../own-options.js';
+import { flag, ownOptions } from '../own-options.js';
 import type { Host } from './deed.js';
 import { type Deeds, Doer, type DoerOptions, type Rest } from './doer.js';
 import { places, Until } from './place.js';
@@ -31,8 +30,7 @@ export class DoDoer extends Doer {
   constructor(options?: DoDoerOptions) {
     const { doers, always = false, ...others } = ownOptions(options, 'the options of a DoDoer');
     super(others);
-    if (typeof always !== 'boolean') throw new InvalidArgumentError(`always is true or false, not ${typeof always}`);
-    this.always = always;
+    this.always = flag('always', always);
     this.#schedule = new Schedule(new DoDoerHost(this), doers);
   }
 

@@ -14,10 +14,8 @@ export interface DoerSpec {
 }
 
 /** As it travels. */
-export interface PlainDoerSpec {
+export interface PlainDoerSpec extends DoerSpec {
   readonly module: string;
-  readonly export: string;
-  readonly options?: Readonly<Record<string, unknown>>;
 }
 
 /** What a hand has unless it is told otherwise. */

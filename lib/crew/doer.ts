@@ -1,7 +1,7 @@
 // One who does: what happens at its beginning, again and again, and at its end.
 
 import { InvalidArgumentError } from '../errors.js';
-import { checkKnown, ownOptions } from '../own-options.js';
+import { checkKnown, flag, ownOptions } from '../own-options.js';
 import { warnThrown } from '../task/warn.js';
 import { places, type Until } from './place.js';
 import { toRest } from './seconds.js';
@@ -71,10 +71,7 @@ export class Doer extends Tymee {
     checkKnown(given, ['tymth', 'tock', 'opts', 'temp'], 'a Doer');
     this.#tock = toRest('tock', given.tock);
     this.opts = ownOptions(given.opts, 'opts');
-    if (given.temp !== undefined && typeof given.temp !== 'boolean') {
-      throw new InvalidArgumentError(`temp is true or false, not ${typeof given.temp}`);
-    }
-    this.temp = given.temp ?? false;
+    this.temp = given.temp === undefined ? false : flag('temp', given.temp);
     if (given.tymth !== undefined) this.wind(given.tymth);
   }
 

@@ -1,7 +1,7 @@
 // The options of a Doist, checked.
 
 import { InvalidArgumentError } from '../errors.js';
-import { checkKnown, checkSignal, delay, ownOptions } from '../own-options.js';
+import { checkKnown, checkSignal, delay, flag, ownOptions } from '../own-options.js';
 import type { Doer } from './doer.js';
 import { seconds } from './seconds.js';
 import type { TymistOptions } from './tymist.js';
@@ -33,8 +33,8 @@ export function checkDoistOptions(options: DoistOptions | undefined): DoistOptio
   if (given.name !== undefined && typeof given.name !== 'string') {
     throw new InvalidArgumentError(`name is a string, not ${typeof given.name}`);
   }
-  checkBoolean('real', given.real);
-  checkBoolean('temp', given.temp);
+  if (given.real !== undefined) flag('real', given.real);
+  if (given.temp !== undefined) flag('temp', given.temp);
   if (given.limit !== undefined) seconds('limit', given.limit);
   if (given.grace !== undefined) delay('grace', given.grace);
   return given;
@@ -43,15 +43,9 @@ export function checkDoistOptions(options: DoistOptions | undefined): DoistOptio
 export function checkDoOptions(options: DoistDoOptions | undefined): DoistDoOptions {
   const given = ownOptions(options, 'the options of do()');
   checkKnown(given, ['doers', 'limit', 'tyme', 'temp', 'signal'], 'do()');
-  checkBoolean('temp', given.temp);
+  if (given.temp !== undefined) flag('temp', given.temp);
   if (given.limit !== undefined) seconds('limit', given.limit);
   if (given.tyme !== undefined) seconds('tyme', given.tyme);
   checkSignal(given.signal);
   return given;
-}
-
-function checkBoolean(name: string, value: unknown): void {
-  if (value !== undefined && typeof value !== 'boolean') {
-    throw new InvalidArgumentError(`${name} is true or false, not ${typeof value}`);
-  }
 }

@@ -4,7 +4,7 @@ import { native } from '../native.js';
 import { serveHand } from '../runtime/serve-hand.js';
 import { currentContext, forgetContext } from '../task/context.js';
 import { createLogger, redirectConsole } from '../task/log.js';
-import { CrewLoad, type CrewLoadOptions } from './crew-load.js';
+import { CrewLoad } from './crew-load.js';
 import type { Crewer } from './crewer.js';
 import { Doist } from './doist.js';
 import { BEATS_WORD, type HandStart, LEAVING } from './hand-start.js';
@@ -16,16 +16,16 @@ const TASK_PAGE = 7;
 
 /** The target of a hand's Worker; returns whether its Doist was complete. */
 export async function runHand(start: HandStart): Promise<boolean> {
-  const { name, directory, hasLogFile, beatEvery } = start;
+  const { directory, hasLogFile, beatEvery } = start;
   const context = currentContext();
   // Doers are no tasks.
   forgetContext();
-  const { boss: _, restart: __, ...load } = start.load;
-  const { doers: specs, tyme, tock, real, limit, temp } = new CrewLoad(load as CrewLoadOptions);
+  const { name, doers: specs, tyme, tock, real, limit, temp } = new CrewLoad(start.load);
   const logger = createLogger(hasLogFile);
   if (hasLogFile) redirectConsole(logger);
   const words = new Int32Array(native.mapShared(MEMORY));
   const beat = (): void => void Atomics.add(words, BEATS_WORD, 1);
+  // What is asked for is whether the event loop goes round by the clock.
   if (beatEvery > 0) {
     beat();
     setInterval(beat, beatEvery * 1_000).unref();

@@ -1,12 +1,12 @@
 // What a boss and the process of a hand know of each other.
 
+import type { CrewLoadOptions } from './crew-load.js';
 import type { BossAddress } from './crewer.js';
 
 /** What a hand is started with. */
 export interface HandStart {
-  readonly name: string;
   /** As of `CrewLoad.toJSON`. */
-  readonly load: Readonly<Record<string, unknown>>;
+  readonly load: CrewLoadOptions;
   readonly boss: BossAddress;
   readonly directory: string;
   readonly hasLogFile: boolean;

@@ -1,18 +1,18 @@
 // The process of a hand: a Worker whose target is the hand's Doist, and a worker of the crew's manager beside that.
 
-import { mkdirSync, openSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { native } from '../native.js';
 import { entryFile } from '../package-root.js';
 import { SAY, StreamLine } from '../wire/line.js';
 import { within } from '../within.js';
+import { openLogFile } from '../worker/log-file.js';
 import { openProcess, type Place } from '../worker/place.js';
 import { ProcessWorker } from '../worker/worker.js';
 import type { LadderOptions, WorkerLife } from '../worker/worker-life.js';
 import { BEATS_WORD, type HandStart } from './hand-start.js';
 
 export interface HandWorkerOptions {
+  readonly name: string;
   readonly start: HandStart;
   /** For the process to inherit; the owner closes its own. */
   readonly descriptors: readonly number[];
@@ -31,8 +31,8 @@ export class HandWorker extends ProcessWorker {
 
   /** @throws the system's error when there is no room for another process, or the log file cannot be opened. */
   constructor(options: HandWorkerOptions) {
-    const { start } = options;
-    super({ target: TARGET, args: [start], name: start.name, run: false });
+    const { name, start } = options;
+    super({ target: TARGET, args: [start], name, run: false });
     this.#options = options;
     this.begin();
   }
@@ -67,7 +67,7 @@ export class HandWorker extends ProcessWorker {
 
   protected override openPlace(): Place {
     const { descriptors: more, logFile, env, execArgv } = this.#options;
-    const log = logFile === undefined ? undefined : openLog(logFile);
+    const log = logFile === undefined ? undefined : openLogFile(logFile);
     try {
       const opened = openProcess({ more, output: log, env, execArgv });
       const { life, socket, words, raiseFlag } = opened;
@@ -78,9 +78,4 @@ export class HandWorker extends ProcessWorker {
       if (log !== undefined) native.closeDescriptor(log);
     }
   }
-}
-
-function openLog(path: string): number {
-  mkdirSync(dirname(path), { recursive: true });
-  return openSync(path, 'a');
 }

@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError, SizeError } from '../errors.js';
 import { MAX_DATAGRAM } from '../native.js';
-import { checkKnown, integer, MAX_DELAY_MS, ownOptions } from '../own-options.js';
+import { checkKnown, flag, integer, MAX_DELAY_MS, ownOptions } from '../own-options.js';
 import { type GramHeader, MAX_GRAMS, readHeader, TEXT_HEADER_BYTES } from './gram.js';
 import { Grams } from './grams.js';
 import { Memo } from './memo.js';
@@ -78,8 +78,7 @@ export class Memoer {
     checkKnown(given, [...MEMOER_OPTIONS, 'onDrop'], 'a Memoer');
     const { size = 16_384, curt = false, maxMemoBytes = 64 * MIB, expiry = 30_000, onDrop } = given;
     this.size = integer('size', size, TEXT_HEADER_BYTES + 1, MAX_DATAGRAM);
-    if (typeof curt !== 'boolean') throw new InvalidArgumentError(`curt is true or false, not ${typeof curt}`);
-    this.curt = curt;
+    this.curt = flag('curt', curt);
     this.maxMemoBytes = integer('maxMemoBytes', maxMemoBytes, 1, MOST_MEMO_BYTES);
     const { maxPartialBytes = maxMemoBytes + 64 * MIB } = given;
     this.#maxPartialBytes = integer('maxPartialBytes', maxPartialBytes, 1, Number.MAX_SAFE_INTEGER);

@@ -1,8 +1,8 @@
 // A doer with a peer: what a boss and its hands have in common.
 
 import { EventEmitter } from 'node:events';
-import { InvalidArgumentError, MemoerError, NamerError } from '../errors.js';
-import { integer, ownOptions } from '../own-options.js';
+import { MemoerError, NamerError } from '../errors.js';
+import { flag, integer, ownOptions } from '../own-options.js';
 import type { Logger } from '../task/context.js';
 import { createLogger } from '../task/log.js';
 import { within } from '../within.js';
@@ -33,11 +33,16 @@ export interface CrewMemo {
   readonly memo: Memo;
 }
 
+export interface MultiDoerEvents {
+  /** Of somebody else in the crew; no control memo. */
+  memo: CrewMemo;
+}
+
 /**
  * Memos come to `serviceRxMemos` as they arrive, between the cycles of the Doist; it rests until something else is to be done.
  * A subclass overrides `recur` (and calls it), or `onMemo`; or listens to `memo`. What those throw ends the Doist.
  */
-export abstract class MultiDoerBase<Events extends object> extends Doer {
+export abstract class MultiDoerBase<Events extends MultiDoerEvents> extends Doer {
   readonly reopen: boolean;
   readonly bc: number;
   /** Who is where. */
@@ -62,9 +67,8 @@ export abstract class MultiDoerBase<Events extends object> extends Doer {
   constructor(options: MultiDoerOptions, name: string) {
     const { name: given = name, reopen = false, bc = 4, ...others } = ownOptions(options, 'the options of a crew');
     super({ tock: Number.POSITIVE_INFINITY, ...others });
-    if (typeof reopen !== 'boolean') throw new InvalidArgumentError(`reopen is true or false, not ${typeof reopen}`);
     this.#name = checkName(given, 'a boss or a hand');
-    this.reopen = reopen;
+    this.reopen = flag('reopen', reopen);
     this.bc = integer('bc', bc, 1, 1_024);
   }
 
@@ -147,11 +151,12 @@ export abstract class MultiDoerBase<Events extends object> extends Doer {
     try {
       this.serviceRxMemos();
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
-  #fail(error: unknown): void {
+  /** Ends the Doist with it. */
+  protected fail(error: unknown): void {
     this.#failure ??= { error };
     this.wake();
   }
@@ -164,11 +169,16 @@ export abstract class MultiDoerBase<Events extends object> extends Doer {
   /** Looks at one memo. */
   protected abstract receive(memo: Memo): void;
 
+  /** A memo of somebody else in the crew that is no control memo: emits `memo`. */
+  protected onMemo(memo: CrewMemo): void {
+    this.emit('memo', memo as Events['memo']);
+  }
+
   protected emit<E extends keyof Events & string>(event: E, value: Events[E]): void {
     try {
       this.#events.emit(event, value);
     } catch (error) {
-      this.#fail(error);
+      this.fail(error);
     }
   }
 
@@ -182,6 +192,8 @@ export abstract class MultiDoerBase<Events extends object> extends Doer {
 
   /** Opens its peer. @param directory that nobody else can enter. */
   protected async open(directory: string): Promise<void> {
+    // Of a run before this one nobody hears any more.
+    this.#failure = undefined;
     if (this.reopen) await this.shut();
     if (this.#memoer !== undefined) return;
     const memoer = new PeerMemoer({ name: this.name, directory, bc: this.bc });
@@ -207,5 +219,5 @@ const CONTROL = /^\s*\{\s*"tag"\s*:\s*"(?:REG|ACK|END|BOK)"/;
 
 /** Undefined for what is a memo of users; `none` for what should be one between a boss and its hands, and is not. */
 export function controlMemo({ text }: Memo): ControlMemo | 'none' | undefined {
-  return parseMemo(text).memo ?? (CONTROL.test(text) ? 'none' : undefined);
+  return CONTROL.test(text) ? (parseMemo(text).memo ?? 'none') : undefined;
 }

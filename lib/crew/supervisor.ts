@@ -163,16 +163,16 @@ export class Supervisor {
 
   #onExit(hand: Hand, { code, signal }: WorkerEndDetails, error: Error | undefined): void {
     hand.registered = false;
-    const failed = code !== 0;
     const { name, pid, reason, exiting } = hand;
     const isLast = this.#isStopping || exiting || hand.isCycled;
-    const restarting = !isLast && this.#isToRestart(hand, failed) && !hand.deaths.add();
+    const isWanted = !isLast && this.#isWanted(hand, code);
+    const restarting = isWanted && !hand.deaths.add();
     const exit: HandExit = { name, pid, code, signal, error, reason, exiting, restarting };
     hand.lastExit = exit;
     if (restarting) hand.restarts += 1;
     this.#owner.exited(exit);
     if (restarting) this.#restart(hand);
-    else if (!isLast) this.#give(hand, exit, failed);
+    else if (!isLast) this.#giveUp(hand, exit, isWanted);
     this.#owner.changed();
   }
 
@@ -180,20 +180,19 @@ export class Supervisor {
     return load.restart ?? this.#settings.restart;
   }
 
-  #isToRestart(hand: Hand, failed: boolean): boolean {
+  /** Whether it is to be started again, having ended like this. */
+  #isWanted(hand: Hand, code: number | null): boolean {
     const restart = this.#restartOf(hand);
-    return restart === 'always' || (restart === 'on-failure' && failed);
+    return restart === 'always' || (restart === 'on-failure' && code !== 0);
   }
 
   /** It has ended by itself, and that is that. */
-  #give(hand: Hand, exit: HandExit, failed: boolean): void {
+  #giveUp(hand: Hand, exit: HandExit, isWanted: boolean): void {
     const text = endText(exit);
     this.#bury(hand, new CancellationError(text, { cause: exit.error }));
+    // All others may go on; who owns the crew is told in the end.
+    if (!isWanted) return;
     const { count, within } = hand.deaths;
-    if (!this.#isToRestart(hand, failed)) {
-      // All others may go on; who owns the crew is told in the end.
-      return;
-    }
     const message = `${hand.name} has ended ${count} times within ${within} ms, and is not started again; ${text}`;
     this.#owner.failed(new MultiError(message, { cause: exit.error }));
   }

@@ -15,7 +15,7 @@ import { checkListener } from '../task/progress.js';
 import { assertSchedulable } from '../task/readiness.js';
 import { RunContext, type RunEnvironment, STOP_REASON } from '../task/run-context.js';
 import { RunTargets } from '../task/run-targets.js';
-import { refuseTo, scheduleOptions } from '../task/schedule-options.js';
+import { priorityIn, refuseTo } from '../task/schedule-options.js';
 import { createSession } from '../task/session.js';
 import { choosePriority, type RunTarget } from '../task/target.js';
 import { Task } from '../task/task.js';
@@ -141,9 +141,8 @@ export class LocalManager implements Manager {
 
   #add<R>(task: Task<R>, given: number | ScheduleOptions | undefined, isCall: boolean): ScheduledTask<R> {
     assertSchedulable(task);
-    const options = scheduleOptions(given);
-    refuseTo(options);
-    const level = choosePriority(options.priority, task.priority, this.#levels.length);
+    const priority = priorityIn(given);
+    const level = choosePriority(priority, task.priority, this.#levels.length);
     task.signal?.throwIfAborted();
     this.#ids += 1;
     const id = this.#ids;

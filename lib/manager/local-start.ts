@@ -1,10 +1,11 @@
 // Starts what runs behind a local connection: a process or a thread of the manager's own.
 
-import { fstatSync, mkdirSync, openSync } from 'node:fs';
+import { fstatSync } from 'node:fs';
 import { join } from 'node:path';
 import { closeDescriptors, native } from '../native.js';
 import type { Handover, TaskThreadData } from '../runtime/task-thread.js';
 import type { WorkerId } from '../task/context.js';
+import { openLogFile } from '../worker/log-file.js';
 import { ProcessLife } from '../worker/process-life.js';
 import { StderrTail, tailOfFile } from '../worker/stderr-tail.js';
 import { ThreadLife } from '../worker/thread-life.js';
@@ -62,9 +63,8 @@ function openTail(): [descriptor: number, kept: KeptStderr] {
 }
 
 function openLog(directory: string, worker: WorkerId): [descriptor: number, kept: KeptStderr] {
-  mkdirSync(directory, { recursive: true });
   const path = join(directory, `worker-${worker}.log`);
-  const log = openSync(path, 'a');
+  const log = openLogFile(path);
   // Where in it this worker begins.
   const start = fstatSync(log).size;
   return [log, { ended: Promise.resolve(), text: () => tailOfFile(path, start), close: () => {} }];

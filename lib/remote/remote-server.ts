@@ -5,7 +5,7 @@ import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { KeepAlive } from '../manager/keep-alive.js';
 import { checkListen, type ListenOptions } from '../manager/listen-options.js';
 import { addressOf, Listener } from '../manager/listener.js';
-import { checkKnown, delay, integer, MAX_DELAY_MS, ownOptions } from '../own-options.js';
+import { checkKnown, delay, flag, integer, MAX_DELAY_MS, ownOptions } from '../own-options.js';
 import { AllowList } from '../task/allow-list.js';
 import { isLoopback } from '../wire/address.js';
 import { ROLE } from '../wire/first-frame.js';
@@ -93,9 +93,8 @@ export class RemoteServer implements AsyncDisposable {
     const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES, handshakeTimeout = 5_000 } = options;
     const { closeOnNone = false, suppressChildren = false, log = () => {} } = options;
     integer('handshakeTimeout', handshakeTimeout, 1, MAX_DELAY_MS);
-    for (const [name, value] of Object.entries({ closeOnNone, suppressChildren })) {
-      if (typeof value !== 'boolean') throw new InvalidArgumentError(`${name} is true or false`);
-    }
+    flag('closeOnNone', closeOnNone);
+    flag('suppressChildren', suppressChildren);
     if (typeof root !== 'string') throw new InvalidArgumentError('root is the path of a folder');
     integer('maxWorkers', maxWorkers, 1, 1_024);
     integer('maxFrameBytes', maxFrameBytes, 1_024, Number.MAX_SAFE_INTEGER);

@@ -12,7 +12,7 @@ import { encodeSpec } from '../task/encode.js';
 import { friends } from '../task/graph-task.js';
 import { CloseRequest, type Manager, type RunOptions, type ScheduleOptions, type TaskHandle } from '../task/manager.js';
 import { assertSchedulable } from '../task/readiness.js';
-import { refuseTo, scheduleOptions } from '../task/schedule-options.js';
+import { priorityIn } from '../task/schedule-options.js';
 import { refuseResult, ScheduledElsewhere } from '../task/scheduled-elsewhere.js';
 import { equip, revive, specName, type TaskSpec } from '../task/spec.js';
 import { choosePriority, type RunTarget } from '../task/target.js';
@@ -109,10 +109,9 @@ export class Proxy implements Manager, AsyncDisposable {
    */
   schedule<R>(task: Task<R>, priority?: number | ScheduleOptions): TaskHandle<R> {
     assertSchedulable(task);
-    const options = scheduleOptions(priority);
-    refuseTo(options);
+    const own = priorityIn(priority);
     const spec = equip(task, false);
-    const level = choosePriority(options.priority, task.priority, this.#levels);
+    const level = choosePriority(own, task.priority, this.#levels);
     const payload = this.#portable(encodeSpec(spec), `task '${specName(spec)}'`);
     this.#scheduled += 1;
     const accepted = this.#exchange(async (stream) => {

@@ -10,7 +10,7 @@ import { checkListener } from '../task/progress.js';
 import { assertSchedulable } from '../task/readiness.js';
 import type { RunContext } from '../task/run-context.js';
 import { RunTargets } from '../task/run-targets.js';
-import { refuseTo, scheduleOptions } from '../task/schedule-options.js';
+import { priorityIn, refuseTo } from '../task/schedule-options.js';
 import { equip, specName } from '../task/spec.js';
 import { choosePriority, type RunTarget } from '../task/target.js';
 import type { Task } from '../task/task.js';
@@ -39,11 +39,10 @@ export class TaskManager implements Manager {
 
   schedule<R>(task: Task<R>, priority?: number | ScheduleOptions): TaskHandle<R> {
     assertSchedulable(task);
-    const options = scheduleOptions(priority);
-    refuseTo(options);
+    const own = priorityIn(priority);
     const spec = equip(task, false);
     if (task.signal !== undefined) throw new NotPortableError(`the signal of task '${task.name}' ${STAYS}`);
-    const level = choosePriority(options.priority, task.priority, this.#configuration.levels);
+    const level = choosePriority(own, task.priority, this.#configuration.levels);
     const policy = this.#policyOf(task.limits, task.name);
     const number = this.#forks.schedule(this.#context, { spec, name: specName(spec), level, policy });
     const child = new ChildTask<R>(this.#forks, this.#context, number, task);

@@ -1,8 +1,7 @@
 // The picture of a graph of tasks in the DOT language.
 
-import { InvalidArgumentError } from '../errors.js';
 import { duration } from '../figures.js';
-import { checkKnown, ownOptions } from '../own-options.js';
+import { checkKnown, flag, ownOptions } from '../own-options.js';
 import { type DotOptions, dotAttributes, dotGraph, dotId, dotLabel } from './dot.js';
 import { FILL } from './fill-colors.js';
 import { checkSnapshot, dependentsOf, runTime } from './graph-nodes.js';
@@ -47,7 +46,7 @@ export function decoratedDot(
   decoration?: Decoration,
   drawn?: number,
 ): string {
-  if (typeof timings !== 'boolean') throw new InvalidArgumentError('timings is true or false');
+  flag('timings', timings);
   const nodes = checkSnapshot(snapshot);
   const dependents = dependentsOf(nodes);
   for (const list of dependents.values()) list.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));

@@ -2,7 +2,7 @@
 
 import { describe } from '../describe.js';
 import { InvalidArgumentError } from '../errors.js';
-import { checkKnown, ownOptions } from '../own-options.js';
+import { checkKnown, flag, ownOptions } from '../own-options.js';
 import { type Transitions, type TransitionTable, transitionTable } from './transitions.js';
 
 /** Options of a state machine. */
@@ -27,8 +27,7 @@ export class MachineKind<S extends string, E extends string> {
     const given = ownOptions(options, 'the options of a state machine');
     checkKnown(given, ['transitions', 'state', 'history'], 'a state machine');
     const { transitions, state, history = false } = given;
-    if (typeof history !== 'boolean') throw new InvalidArgumentError('history is true or false');
-    this.hasHistory = history;
+    this.hasHistory = flag('history', history);
     this.table = transitionTable(transitions);
     if (state === undefined) [this.state] = this.table.keys();
     else if (state !== null) this.state = this.checkState(state);

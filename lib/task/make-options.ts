@@ -1,7 +1,7 @@
 // The options of a make, checked.
 
 import { InvalidArgumentError } from '../errors.js';
-import { checkKnown, checkSignal, integer, ownOptions } from '../own-options.js';
+import { checkKnown, checkSignal, flag, integer, ownOptions } from '../own-options.js';
 import { GraphTask } from './graph-task.js';
 import type { Manager } from './manager.js';
 import type { Task } from './task.js';
@@ -62,8 +62,8 @@ export function checkMakeOptions(options: MakeOptions | undefined): MakeSettings
     durations,
     journal,
   } = given;
-  if (typeof failFast !== 'boolean') throw new InvalidArgumentError('failFast is true or false');
-  if (typeof criticalPath !== 'boolean') throw new InvalidArgumentError('criticalPath is true or false');
+  flag('failFast', failFast);
+  flag('criticalPath', criticalPath);
   if (concurrency !== Number.POSITIVE_INFINITY) integer('concurrency', concurrency, 1, Number.MAX_SAFE_INTEGER);
   return {
     failFast,

@@ -15,6 +15,13 @@ export function scheduleOptions(given: number | ScheduleOptions | undefined): Sc
   return options;
 }
 
+/** The priority in them, for managers whose workers have no names. @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) */
+export function priorityIn(given: number | ScheduleOptions | undefined): number | undefined {
+  const options = scheduleOptions(given);
+  refuseTo(options);
+  return options.priority;
+}
+
 /** For managers whose workers have no names. @throws InvalidArgumentError (ERR_BOSUN_INVALID_ARGUMENT) */
 export function refuseTo({ to }: ScheduleOptions): void {
   if (to === undefined) return;

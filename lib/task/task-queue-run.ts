@@ -1,7 +1,6 @@
 // One run of a TaskQueue.
 
-import { InvalidArgumentError } from '../errors.js';
-import { checkKnown, checkSignal, ownOptions } from '../own-options.js';
+import { checkKnown, checkSignal, flag, ownOptions } from '../own-options.js';
 import { friends } from './graph-task.js';
 import { type Here, here, hereAlone } from './here.js';
 import { checkManager } from './make-options.js';
@@ -53,7 +52,7 @@ export class QueueRun {
     const given = ownOptions(options, 'the options of run');
     checkKnown(given, ['signal', 'once', 'manager'], 'run');
     const { once = false } = given;
-    if (typeof once !== 'boolean') throw new InvalidArgumentError('once is true or false');
+    flag('once', once);
     this.#queue = queue;
     this.#parts = parts;
     this.#once = once;

@@ -1,7 +1,6 @@
 // A queue of tasks that are taken as they become free: for a worker of one's own, and to run what there is.
 
-import { InvalidArgumentError } from '../errors.js';
-import { checkKnown, ownOptions } from '../own-options.js';
+import { checkKnown, flag, ownOptions } from '../own-options.js';
 import { friends } from './graph-task.js';
 import { checkTasks } from './make-options.js';
 import { fateOf } from './readiness.js';
@@ -47,8 +46,7 @@ export class TaskQueue {
     const given = ownOptions(options, 'the options of a TaskQueue');
     checkKnown(given, ['runDependentTasks'], 'a TaskQueue');
     const { runDependentTasks = false } = given;
-    if (typeof runDependentTasks !== 'boolean') throw new InvalidArgumentError('runDependentTasks is true or false');
-    this.#runsDependents = runDependentTasks;
+    this.#runsDependents = flag('runDependentTasks', runDependentTasks);
     for (const task of checkTasks(tasks)) this.add(task);
   }
 
