@@ -12,6 +12,7 @@
         "native/addon/leftovers.cc",
         "native/addon/parent_guard.cc",
         "native/addon/queue.cc",
+        "native/addon/sockets.cc",
         "native/addon/worker_link.cc",
         "native/dispatch/attempts.cc",
         "native/dispatch/dispatcher.cc",
@@ -42,6 +43,17 @@
         "MACOSX_DEPLOYMENT_TARGET": "11.0"
       },
       "conditions": [
+        [
+          "OS=='win'",
+          {
+            "sources!": ["native/addon/datagram.cc"],
+            "defines": ["NOMINMAX", "WIN32_LEAN_AND_MEAN"],
+            "libraries": ["-lws2_32"],
+            "msvs_settings": {
+              "VCCLCompilerTool": { "AdditionalOptions": ["/std:c++20"], "RuntimeTypeInfo": "false" }
+            }
+          }
+        ],
         [
           "OS=='linux'",
           {

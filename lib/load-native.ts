@@ -75,11 +75,6 @@ or, where install scripts are switched off:
 /** @throws NativeLoadError */
 export function loadNative(): unknown {
   const directory = process.env['BOSUN_NATIVE_DIR'];
-  if (process.platform === 'win32' && directory === undefined) {
-    throw new NativeLoadError(
-      'bosun does not run on Windows yet: its workers need sockets and signals of POSIX. Run it in WSL 2 or in a container.',
-    );
-  }
   const bindings = require('bindings') as Bindings;
   const causes: Error[] = [];
   // One call for each place: `bindings` stops at the first file that exists and does not load.

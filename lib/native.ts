@@ -125,14 +125,14 @@ export interface NativeDispatcher {
   setForeignPolicy(timeoutMs: number, deadlineMs: number, maxRetries: number, maxCrashes: number, flags: number): void;
   suspend(connection: number, suspended: boolean): void;
   /**
-   * @param isNative it is driven natively, and `parentEnd` is nobody's: -1.
+   * @param isNative it is driven natively, and `parentSocket` is nobody's: -1.
    * @param place of which it runs the tasks, beside those that any worker may; 0 for none.
    */
   open(
     worker: number,
     isNative: boolean,
     place: number,
-  ): [connection: number, childEnd: number, page: number, childLifeline: number, parentEnd: number];
+  ): [connection: number, childEnd: number, page: number, childLifeline: number, parentSocket: number];
   /** Ends a connection; a record says so. Of one that is driven natively all that is there is read before. */
   detach(connection: number): void;
   /** The worker of this connection ends now, if it has not yet. */
@@ -223,7 +223,7 @@ export interface Native {
    *
    * @throws the system's error when there are no descriptors left.
    */
-  openLink(): [parentEnd: number, childEnd: number, memory: number, childLifeline: number, parentLifeline: object];
+  openLink(): [parentSocket: number, childEnd: number, memory: number, childLifeline: number, parentLifeline: object];
   /** A datagram socket at a path where nothing is, the caller's; or the negative errno. @param buffer bytes, each way. */
   bindDatagram(path: string, buffer: number): number;
   /** One that is writable when there is room at that path; likewise. */
@@ -232,13 +232,23 @@ export interface Native {
   sendDatagram(descriptor: number, bytes: Uint8Array, path: string): number;
   /** Through `memory`, which has MAX_DATAGRAM bytes; or the negative errno. */
   receiveDatagram(descriptor: number, memory: Uint8Array): ReceivedDatagram | number;
-  /** Calls back while the descriptor is readable, or has room. Keeps the process up unless it is told not to. */
-  watchDescriptor(descriptor: number, forRoom: boolean, callback: () => void): NativeWatch | undefined;
+  /** A stream socket, or that of datagrams, is what a descriptor of it is, but on Windows, where it is none. */
+  closeSocket(socket: number): void;
+  /** Nothing more is sent, and the other end is told so. */
+  endSocket(socket: number): void;
+  /** Takes over the descriptor of a socket that this process has inherited. @throws the system's error. */
+  toSocket(descriptor: number): number;
+  /** How many bytes were taken; 0 when there is no room, -1 when nobody is there. */
+  sendSome(socket: number, bytes: Uint8Array): number;
+  /** How many bytes were there, as many as fit; 0 for none, -1 when there will be none. */
+  receiveSome(socket: number, memory: Uint8Array): number;
+  /** Calls back while the socket is ready (see SOCKET_READY). Keeps the process up unless it is told not to. */
+  watchSocket(socket: number, events: number, callback: (events: number) => void): NativeWatch | undefined;
   /** 64 bytes that are shared with whoever has mapped the same memory. */
   mapShared(memory: number): ArrayBuffer;
-  /** The socket becomes its own, the page may be closed afterwards. Keeps the process alive until it is closed or ends. */
+  /** The descriptor, of a socket, becomes its own, the page may be closed afterwards. Keeps the process alive until it is closed or ends. */
   openWorkerLink(
-    socket: number,
+    descriptor: number,
     page: number,
     wake: (what: number) => void,
     input: Uint8Array,
@@ -260,8 +270,13 @@ export type ReceivedDatagram = [bytes: Buffer, source: string, pid: number, uid:
 /** Of a datagram, in bytes. */
 export const MAX_DATAGRAM = 65_535;
 
+/** What a socket can be ready for, as bits. */
+export const SOCKET_READY = { DATA: 1, ROOM: 2 } as const;
+
 export interface NativeWatch {
-  /** Before the descriptor is closed. */
+  /** For what it is called back from now on. */
+  await(events: number): void;
+  /** Before the socket is closed. */
   close(): void;
   hold(on: boolean): void;
 }

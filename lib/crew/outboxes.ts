@@ -3,7 +3,7 @@
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { BosunError, PeerAbsentError, SizeError } from '../errors.js';
-import { type NativeWatch, native } from '../native.js';
+import { type NativeWatch, native, SOCKET_READY } from '../native.js';
 
 /** Nobody reads there. */
 const ABSENT = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'ENOTDIR', 'EPROTOTYPE', 'EACCES', 'ENOTSOCK']);
@@ -74,7 +74,7 @@ export class Outboxes {
       this.#end(destination, box, refusal(box.descriptor, destination));
       return;
     }
-    box.watch = native.watchDescriptor(box.descriptor, true, () => this.#onRoom(destination, box));
+    box.watch = native.watchSocket(box.descriptor, SOCKET_READY.ROOM, () => this.#onRoom(destination, box));
     if (box.watch === undefined) this.#end(destination, box, refusal(-constants.errno.EMFILE, destination));
   }
 
@@ -82,7 +82,7 @@ export class Outboxes {
     if (this.#flush(destination, box) > 0) return;
     // There is room for it, and it could not be sent: the room that is missing is here.
     stopWaiting(box);
-    this.#ownWatch ??= native.watchDescriptor(this.#descriptor, true, () => this.#onOwnRoom());
+    this.#ownWatch ??= native.watchSocket(this.#descriptor, SOCKET_READY.ROOM, () => this.#onOwnRoom());
     if (this.#ownWatch === undefined) this.#end(destination, box, refusal(-constants.errno.EMFILE, destination));
   }
 

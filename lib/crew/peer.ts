@@ -12,7 +12,7 @@ import {
   prepareSocketPath,
   removeAtExit,
 } from '../manager/socket-path.js';
-import { MAX_DATAGRAM, type NativeWatch, native } from '../native.js';
+import { MAX_DATAGRAM, type NativeWatch, native, SOCKET_READY } from '../native.js';
 import { checkKnown, integer, ownOptions } from '../own-options.js';
 import { Outboxes } from './outboxes.js';
 
@@ -218,7 +218,7 @@ export class Peer extends EventEmitter<PeerEvents> implements AsyncDisposable {
 
   #listen(): void {
     if (!this.isOpen || this.#isPaused || this.#watch !== undefined) return;
-    this.#watch = native.watchDescriptor(this.#descriptor, false, () => this.#read());
+    this.#watch = native.watchSocket(this.#descriptor, SOCKET_READY.DATA, () => this.#read());
     this.#watch?.hold(this.#isHeld);
   }
 

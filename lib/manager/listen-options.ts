@@ -11,7 +11,7 @@ import { MAX_PATH_BYTES } from './socket-path.js';
 
 /** A socket for peers. Either a `path` or a `host` and a `port`. */
 export interface ListenOptions {
-  /** Of a Unix socket, in a directory that only this user can enter; it is made when it is not there. */
+  /** Of a Unix socket, in a directory that only this user can enter; it is made when it is not there. Not on Windows. */
   readonly path?: string;
   /** `'127.0.0.1'` unless given. Anything that is not loopback needs `tls`. */
   readonly host?: string;
@@ -36,12 +36,18 @@ const KNOWN = ['path', 'host', 'port', 'tls', 'token'];
 
 const MIN_TOKEN_CHARS = 16;
 
+/** Node.js gives sockets paths on POSIX only. */
+const hasPaths = process.platform !== 'win32';
+
 /** Unless `tls` says otherwise. */
 export const TLS_DEFAULTS = { minVersion: 'TLSv1.3' } as const;
 
 /** @throws InvalidArgumentError, OutOfRangeError for what cannot be listened at, or must not be. */
 export function checkListen(given: true | string | ListenOptions): ListenSettings {
-  if (given === true) return { path: undefined, host: undefined, port: 0, tls: undefined, token: newToken() };
+  if (given === true) {
+    const host = hasPaths ? undefined : '127.0.0.1';
+    return { path: undefined, host, port: 0, tls: undefined, token: newToken() };
+  }
   const { path, host, port, tls, token, ...others } =
     typeof given === 'string' ? ({ path: given } as ListenOptions) : ownOptions(given, 'the options of listen');
   const [unknown] = Object.keys(others);
@@ -98,6 +104,7 @@ function checkToken(token: unknown): string {
 }
 
 function checkPath(path: unknown): string {
+  if (!hasPaths) throw new InvalidArgumentError('Windows has no sockets with a path: listen on 127.0.0.1 and a port');
   if (typeof path !== 'string' || path === '' || path.includes('\0')) {
     throw new InvalidArgumentError(`listen.path is the path of a socket, not ${String(path)}`);
   }

@@ -1,6 +1,7 @@
 // A manager's worker on this host, for a manager on another one: its process, and the relay between the two.
 
 import type { Socket } from 'node:net';
+import type { Readable } from 'node:stream';
 import type { LossDetails } from '../errors.js';
 import { ProtocolError } from '../errors.js';
 import { MAX_LANES } from '../native.js';
@@ -228,7 +229,7 @@ export class Bridge {
     return { exitCode, exitSignal, stderrTail: tail.text.toWellFormed(), ...reason };
   }
 
-  #pass(frames: readonly Frame[], from: Socket): void {
+  #pass(frames: readonly Frame[], from: Readable): void {
     const to = this.#socket;
     if (to.destroyed || to.writableEnded) return;
     to.cork();

@@ -2,6 +2,7 @@
 
 import type { Socket } from 'node:net';
 import { hostname } from 'node:os';
+import type { Readable } from 'node:stream';
 import { describe } from '../describe.js';
 import { NotPortableError, ProtocolError } from '../errors.js';
 import { addressOf } from '../manager/listener.js';
@@ -279,7 +280,7 @@ export class Guest implements Member, Neighbour {
   }
 
   /** To the client, as it came; the process goes at the client's pace. */
-  #relay(type: number, payload: Uint8Array, from: Socket): void {
+  #relay(type: number, payload: Uint8Array, from: Readable): void {
     if (this.#line.sendEncoded(type, payload)) return;
     from.pause();
     void this.#line.drained().then(() => from.resume());

@@ -1,7 +1,7 @@
 // The process of `spawnServer`.
 
-import { Socket } from 'node:net';
 import { native } from '../native.js';
+import { inheritedConnection } from '../wire/connection.js';
 import { SAY, StreamLine } from '../wire/line.js';
 import { RemoteServer, type RemoteServerOptions } from './remote-server.js';
 import type { ServerReport } from './spawn-server.js';
@@ -12,7 +12,7 @@ const LIFELINE = 5;
 process.on('SIGINT', () => {});
 
 const guard = new native.ParentGuard(LIFELINE);
-const line = new StreamLine(new Socket({ fd: SOCKET, readable: true, writable: true }));
+const line = new StreamLine(inheritedConnection(SOCKET));
 
 let server: RemoteServer | undefined;
 

@@ -1,8 +1,8 @@
 // A Worker's process: started by its owner, which gives it a socket (3), shared memory (4) and a lifeline (5).
 
-import { Socket } from 'node:net';
 import { native } from '../native.js';
 import { guardImports } from '../task/target.js';
+import { inheritedConnection } from '../wire/connection.js';
 import { StreamLine } from '../wire/line.js';
 import { completeStderr } from './stderr.js';
 import { TargetLoop } from './target-loop.js';
@@ -20,7 +20,7 @@ guardImports();
 const guard = new native.ParentGuard(LIFELINE);
 // Its owner is on another host: what comes is of another trust domain.
 const isForeign = process.argv.includes('--foreign');
-const line = new StreamLine(new Socket({ fd: SOCKET, readable: true, writable: true }), { isForeign });
+const line = new StreamLine(inheritedConnection(SOCKET), { isForeign });
 const loop = new TargetLoop(line, new Int32Array(native.mapShared(MEMORY)), 0);
 process.on('uncaughtException', (error) => loop.fail(error));
 

@@ -1,10 +1,10 @@
 // Where a Worker runs: a thread of this process, or a process of its own, and the line to it.
 
-import { Socket } from 'node:net';
 import type { ResourceLimits } from 'node:worker_threads';
 import { closeDescriptors, type NativeHostPage, native } from '../native.js';
 import type { EntryName } from '../package-root.js';
 import type { ThreadData } from '../runtime/thread.js';
+import { type Connection, connectionOver } from '../wire/connection.js';
 import { type Line, PortLine, StreamLine } from '../wire/line.js';
 import { ProcessLife, type ProcessLifeOptions } from './process-life.js';
 import { StderrTail } from './stderr-tail.js';
@@ -51,7 +51,7 @@ export interface ProcessOptions extends Omit<PlaceOptions, 'name' | 'resourceLim
 /** What a process is started with: the ends of a line that its owner keeps, and a way to end it. */
 export interface OpenedProcess {
   readonly life: ProcessLife;
-  readonly socket: Socket;
+  readonly socket: Connection;
   /** What the two share; the first is the flag. */
   readonly words: Int32Array<ArrayBuffer>;
   raiseFlag(): void;
@@ -60,7 +60,7 @@ export interface OpenedProcess {
 /** The process of a manager's worker, for a manager on another host: who starts it stands for that. */
 export interface OpenedTaskProcess {
   readonly life: ProcessLife;
-  readonly socket: Socket;
+  readonly socket: Connection;
   readonly page: NativeHostPage;
   /** What it writes to its standard error. */
   readonly tail: StderrTail;
@@ -109,8 +109,8 @@ function start<T>(
   options: StartOptions,
   map: (memory: number) => T,
   more: readonly number[] = [],
-): { readonly life: ProcessLife; readonly socket: Socket; readonly shared: T } {
-  const [parentEnd, childEnd, memory, childLifeline, parentLifeline] = native.openLink();
+): { readonly life: ProcessLife; readonly socket: Connection; readonly shared: T } {
+  const [parentSocket, childEnd, memory, childLifeline, parentLifeline] = native.openLink();
   const descriptors = [childEnd, memory, childLifeline] as const;
   let life: ProcessLife;
   let shared: T;
@@ -118,14 +118,14 @@ function start<T>(
     shared = map(memory);
     life = new ProcessLife({ ...options, descriptors: [...descriptors, ...more] });
   } catch (error) {
-    native.closeDescriptor(parentEnd);
+    native.closeSocket(parentSocket);
     throw error;
   } finally {
     closeDescriptors(descriptors);
   }
   held.add(parentLifeline);
   void life.exited.then(() => held.delete(parentLifeline));
-  return { life, socket: new Socket({ fd: parentEnd, readable: true, writable: true }), shared };
+  return { life, socket: connectionOver(parentSocket), shared };
 }
 
 export function processPlace(options: PlaceOptions): Place {

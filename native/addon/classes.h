@@ -13,6 +13,7 @@ void DefineDatagram(Napi::Env env, Napi::Object exports);
 void DefineDescriptors(Napi::Env env, Napi::Object exports);
 void DefineLeftovers(Napi::Env env, Napi::Object exports);
 void DefineQueue(Napi::Env env, Napi::Object exports);
+void DefineSockets(Napi::Env env, Napi::Object exports);
 void DefineWorkerLink(Napi::Env env, Napi::Object exports);
 
 }  // namespace bosun

@@ -1,18 +1,11 @@
-// Functions over datagrams, and watches on descriptors, for JavaScript: conversion only, see process/datagram.h.
+// Functions over datagrams for JavaScript: conversion only, see process/datagram.h.
 //
 // What goes wrong is told as the negative errno that libuv and Node use; util.getSystemErrorName knows them.
 
 #include "process/datagram.h"
 
-#include <fcntl.h>
-#include <uv.h>
-
-#include <memory>
-#include <utility>
-
 #include "addon/classes.h"
 #include "addon/convert.h"
-#include "io/uv_handle.h"
 
 namespace bosun {
 namespace {
@@ -58,97 +51,6 @@ Napi::Value Receive(const Napi::CallbackInfo& info) {
   return result;
 }
 
-// A poll handle on Node's own loop. It is freed by the loop, behind its close, and holds back the end of its
-// environment until then.
-class Watch {
- public:
-  // Null when the loop, or the system, refuses.
-  static Watch* Open(Napi::Env env, int descriptor, bool is_for_room, Napi::Function callback) {
-    // The loop has one handle for each descriptor, and this one may be watched for what comes too.
-    UniqueFd own(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
-    if (!own) return nullptr;
-    uv_loop_t* loop = nullptr;
-    napi_get_uv_event_loop(env, &loop);
-    auto watch = std::unique_ptr<Watch>(new Watch(env, std::move(own)));
-    if (uv_poll_init(loop, watch->poll_, watch->descriptor_.get()) != 0) {
-      std::free(watch->poll_);
-      return nullptr;
-    }
-    Watch* self = watch.release();
-    self->callback_ = Napi::Persistent(callback);
-    napi_async_init(env, nullptr, Napi::String::New(env, "bosun.Watch"), &self->context_);
-    uv_handle_set_data(BaseOf(self->poll_), self);
-    uv_poll_start(self->poll_, is_for_room ? UV_WRITABLE : UV_READABLE,
-                  [](uv_poll_t* handle, int, int) { OwnerOf<Watch>(handle)->Tell(); });
-    napi_add_async_cleanup_hook(
-        env, [](napi_async_cleanup_hook_handle, void* data) { static_cast<Watch*>(data)->Close(); }, self,
-        &self->hook_);
-    return self;
-  }
-
-  void Close() noexcept {
-    if (is_closing_) return;
-    is_closing_ = true;
-    callback_.Reset();
-    napi_async_destroy(env_, context_);
-    uv_close(BaseOf(poll_), [](uv_handle_t* handle) {
-      Watch* self = OwnerOf<Watch>(handle);
-      const napi_async_cleanup_hook_handle hook = self->hook_;
-      std::free(handle);
-      delete self;
-      napi_remove_async_cleanup_hook(hook);
-    });
-  }
-
-  void Hold(bool on) noexcept {
-    if (is_closing_) return;
-    if (on)
-      uv_ref(BaseOf(poll_));
-    else
-      uv_unref(BaseOf(poll_));
-  }
-
- private:
-  Watch(Napi::Env env, UniqueFd descriptor) noexcept
-      : env_(env), descriptor_(std::move(descriptor)), poll_(NewHandle<uv_poll_t>(UV_POLL)) {}
-
-  void Tell() {
-    if (is_closing_) return;
-    const Napi::HandleScope scope(env_);
-    CallBack(env_, context_, callback_.Value(), {});
-  }
-
-  Napi::Env env_;
-  UniqueFd descriptor_;  // closed with this, behind the handle
-  uv_poll_t* poll_;
-  Napi::FunctionReference callback_;
-  napi_async_context context_ = nullptr;
-  napi_async_cleanup_hook_handle hook_ = nullptr;
-  bool is_closing_ = false;
-};
-
-// watchDescriptor(fd, forRoom, callback): { close(), hold(on) }. Undefined when the loop refuses.
-Napi::Value WatchDescriptor(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  if (!info[2].IsFunction()) {
-    ThrowArgument(env, "watchDescriptor takes a descriptor, a boolean and a function");
-    return env.Undefined();
-  }
-  Watch* watch =
-      Watch::Open(env, static_cast<int>(NumberAt(info, 0, -1)), BoolAt(info, 1), info[2].As<Napi::Function>());
-  if (watch == nullptr) return env.Undefined();
-  // Once it is closed nobody may ask it for anything.
-  auto shared = std::make_shared<Watch*>(watch);
-  Napi::Object result = Napi::Object::New(env);
-  result.Set("close", Napi::Function::New(env, [shared](const Napi::CallbackInfo&) {
-               if (*shared != nullptr) std::exchange(*shared, nullptr)->Close();
-             }));
-  result.Set("hold", Napi::Function::New(env, [shared](const Napi::CallbackInfo& call) {
-               if (*shared != nullptr) (*shared)->Hold(BoolAt(call, 0));
-             }));
-  return result;
-}
-
 }  // namespace
 
 void DefineDatagram(Napi::Env env, Napi::Object exports) {
@@ -156,7 +58,6 @@ void DefineDatagram(Napi::Env env, Napi::Object exports) {
   exports.Set("connectDatagram", Napi::Function::New<Connect>(env, "connectDatagram"));
   exports.Set("sendDatagram", Napi::Function::New<Send>(env, "sendDatagram"));
   exports.Set("receiveDatagram", Napi::Function::New<Receive>(env, "receiveDatagram"));
-  exports.Set("watchDescriptor", Napi::Function::New<WatchDescriptor>(env, "watchDescriptor"));
 }
 
 }  // namespace bosun

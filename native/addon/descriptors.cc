@@ -2,9 +2,10 @@
 
 #include "process/descriptors.h"
 
+#if !defined(_WIN32)
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/mman.h>
+#endif
 
 #include "addon/classes.h"
 #include "addon/convert.h"
@@ -14,14 +15,14 @@ namespace bosun {
 namespace {
 
 // closeDescriptor(fd): for those that the addon opened. Node's own close would warn of them in a worker thread.
-Napi::Value CloseDescriptor(const Napi::CallbackInfo& info) {
-  ::close(static_cast<int>(NumberAt(info, 0, -1)));
+Napi::Value Close(const Napi::CallbackInfo& info) {
+  CloseDescriptor(static_cast<int>(NumberAt(info, 0, -1)));
   return info.Env().Undefined();
 }
 
 // duplicate(fd): another one for the same, the caller's.
 Napi::Value Duplicate(const Napi::CallbackInfo& info) {
-  const int copy = ::fcntl(static_cast<int>(NumberAt(info, 0, -1)), F_DUPFD_CLOEXEC, 3);
+  const int copy = DuplicateDescriptor(static_cast<int>(NumberAt(info, 0, -1)));
   if (copy < 0) ThrowErrno(info.Env(), errno);
   return Napi::Number::New(info.Env(), copy);
 }
@@ -60,14 +61,14 @@ Napi::Value OpenLink(const Napi::CallbackInfo& info) {
     ThrowErrno(info.Env(), errno);
     return info.Env().Undefined();
   }
-  UniqueFd* const ends[] = {&link.parent_end, &link.child_end, &link.page_file, &link.child_lifeline};
-  Napi::Array result = Napi::Array::New(info.Env(), std::size(ends) + 1);
-  for (std::uint32_t i = 0; i < std::size(ends); ++i) {
-    result.Set(i, Napi::Number::New(info.Env(), ends[i]->Release()));
-  }
+  const double values[] = {static_cast<double>(link.parent_end.Release()),
+                           static_cast<double>(link.child_end.Release()), static_cast<double>(link.page_file.Release()),
+                           static_cast<double>(link.child_lifeline.Release())};
+  Napi::Array result = Napi::Array::New(info.Env(), std::size(values) + 1);
+  std::uint32_t i = 0;
+  for (const double value : values) result.Set(i++, Napi::Number::New(info.Env(), value));
   auto* lifeline = new UniqueFd(std::move(link.parent_lifeline));
-  result.Set(std::size(ends),
-             Napi::External<UniqueFd>::New(info.Env(), lifeline, [](Napi::Env, UniqueFd* held) { delete held; }));
+  result.Set(i, Napi::External<UniqueFd>::New(info.Env(), lifeline, [](Napi::Env, UniqueFd* held) { delete held; }));
   return result;
 }
 
@@ -75,19 +76,18 @@ Napi::Value OpenLink(const Napi::CallbackInfo& info) {
 Napi::Value MapShared(const Napi::CallbackInfo& info) {
   constexpr std::size_t kBytes = 64;
   static_assert(kBytes <= sizeof(StatusPage));
-  void* memory =
-      ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, static_cast<int>(NumberAt(info, 0, -1)), 0);
-  if (memory == MAP_FAILED) {
+  void* memory = MapMemory(static_cast<int>(NumberAt(info, 0, -1)), 0, kBytes);
+  if (memory == nullptr) {
     ThrowErrno(info.Env(), errno);
     return info.Env().Undefined();
   }
-  return Napi::ArrayBuffer::New(info.Env(), memory, kBytes, [](Napi::Env, void* data) { ::munmap(data, kBytes); });
+  return Napi::ArrayBuffer::New(info.Env(), memory, kBytes, [](Napi::Env, void* data) { UnmapMemory(data, kBytes); });
 }
 
 }  // namespace
 
 void DefineDescriptors(Napi::Env env, Napi::Object exports) {
-  exports.Set("closeDescriptor", Napi::Function::New<CloseDescriptor>(env, "closeDescriptor"));
+  exports.Set("closeDescriptor", Napi::Function::New<Close>(env, "closeDescriptor"));
   exports.Set("giveUpAfter", Napi::Function::New<GiveUpAfter>(env, "giveUpAfter"));
   exports.Set("duplicate", Napi::Function::New<Duplicate>(env, "duplicate"));
   exports.Set("mapShared", Napi::Function::New<MapShared>(env, "mapShared"));

@@ -67,7 +67,7 @@ class DispatcherWrap : public Napi::ObjectWrap<DispatcherWrap> {
         wake_(Napi::Persistent(info[0].As<Napi::Function>())),
         driver_(Options(info), BoolAt(info, 1), &DispatcherWrap::OnNews, this) {
     if (driver_.is_open()) {
-      ears_ = OwnerLoop::Open(env_, driver_.backend_fd(), &DispatcherWrap::OnReadable, &DispatcherWrap::OnRung, this);
+      ears_ = OwnerLoop::Open(env_, driver_.descriptor(), &DispatcherWrap::OnReadable, &DispatcherWrap::OnRung, this);
     }
     if (ears_ == nullptr) {
       ThrowErrno(env_, EMFILE);

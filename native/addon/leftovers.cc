@@ -12,12 +12,12 @@ Leftovers& Of(const Napi::CallbackInfo& info) { return *info.Env().GetInstanceDa
 
 // expectChild(pid), forgetChild(pid): nobody waits for it when this environment has ended.
 Napi::Value ExpectChild(const Napi::CallbackInfo& info) {
-  Of(info).ExpectChild(static_cast<pid_t>(NumberAt(info, 0)));
+  Of(info).ExpectChild(static_cast<int>(NumberAt(info, 0)));
   return info.Env().Undefined();
 }
 
 Napi::Value ForgetChild(const Napi::CallbackInfo& info) {
-  Of(info).ForgetChild(static_cast<pid_t>(NumberAt(info, 0)));
+  Of(info).ForgetChild(static_cast<int>(NumberAt(info, 0)));
   return info.Env().Undefined();
 }
 

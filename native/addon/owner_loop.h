@@ -1,5 +1,5 @@
 // The event loop of a manager's own thread, as far as its driver needs it: one descriptor to watch, and a bell that
-// other threads may ring.
+// other threads may ring. (-1: none.)
 //
 // Who: the thread of the environment; Ring from any. It frees itself behind Close, when libuv has let go of its
 // handles, so an environment may end in the middle of anything.
@@ -28,6 +28,7 @@ class OwnerLoop {
       return nullptr;
     }
     self->Init(self->bell_);
+    if (descriptor < 0) return self;
     if (uv_poll_init(loop, self->poll_, descriptor) != 0) {
       self->Close(nullptr, nullptr);
       return nullptr;

@@ -253,7 +253,7 @@ Napi::Value Port::Open(const Napi::CallbackInfo& info) {
     ThrowErrno(env, errno);
     return env.Undefined();
   }
-  Stream stream(UniqueFd(static_cast<int>(NumberAt(info, 0, -1))), std::move(rings), Stream::End::kWorker);
+  Stream stream(ToSocket(static_cast<int>(NumberAt(info, 0, -1))), std::move(rings), Stream::End::kWorker);
   uv_loop_t* loop = nullptr;
   napi_get_uv_event_loop(env, &loop);
 

@@ -51,7 +51,7 @@ class WorkerLoop {
 
   // False when the descriptor cannot be polled; to be closed all the same.
   bool Start() noexcept {
-    is_polled_ = uv_poll_init(loop_, poll_, link_->fd()) == 0;
+    is_polled_ = uv_poll_init_socket(loop_, poll_, link_->socket()) == 0;
     uv_prepare_init(loop_, prepare_);
     uv_idle_init(loop_, idle_);
     for (uv_handle_t* handle : Others()) uv_unref(handle);

@@ -1,52 +1,43 @@
 #include "io/channel.h"
 
-#include <sys/socket.h>
+#include <utility>
 
-#include "process/send.h"
+#include "process/socket.h"
 
 namespace bosun {
 
-Channel::Channel(uv_loop_t* loop, std::uint32_t connection, Stream stream, std::span<std::uint8_t> memory,
+Channel::Channel(Poller& poller, std::uint32_t connection, Stream stream, std::span<std::uint8_t> memory,
                  ChannelOwner& owner) noexcept
-    : connection_(connection), stream_(std::move(stream)), memory_(memory), owner_(owner), poll_(UV_POLL) {
-  // The system allows what it allows: a burst should leave by few writes.
-  const int room = 1 << 20;
-  if (!stream_.is_in_memory()) ::setsockopt(stream_.fd(), SOL_SOCKET, SO_SNDBUF, &room, sizeof room);
-  if (uv_poll_init(loop, poll_.get(), stream_.fd()) != 0) {
-    poll_.Discard();
-    return;
-  }
-  uv_handle_set_data(poll_.base(), this);
+    : connection_(connection), stream_(std::move(stream)), memory_(memory), owner_(owner) {
+  if (!stream_.is_in_memory()) WidenSocket(stream_.socket());
+  const auto on_ready = [](void* self, int events) { static_cast<Channel*>(self)->OnReady(events); };
+  if (!watch_.Open(poller, stream_.socket(), on_ready, this)) return;
   open_ = true;
   // Nobody is woken who has not said that he sleeps.
   comes_back_ = stream_.is_in_memory();
   Watch();
 }
 
-Channel::~Channel() {
-  poll_.Close();
-  // libuv forgets the descriptor at once, so that it may be closed before the handle is.
-  owner_.OnChange();
-}
+Channel::~Channel() { owner_.OnChange(); }
 
 void Channel::Watch() noexcept {
   // There is always room on a socket that carries nothing but the bell: asked for, that is told at once.
   const bool wants_room = comes_back_ || (full_ && !stream_.is_in_memory());
-  uv_poll_start(poll_.get(), UV_READABLE | (wants_room ? UV_WRITABLE : 0),
-                [](uv_poll_t* handle, int status, int ready) {
-                  auto* self = OwnerOf<Channel>(handle);
-                  const bool is_readable = status < 0 || (ready & UV_READABLE) != 0;
-                  if (is_readable) self->stream_.Heed();
-                  const bool may_have_room = (ready & UV_WRITABLE) != 0 || self->stream_.is_in_memory();
-                  if (std::exchange(self->comes_back_, false) || (self->full_ && may_have_room)) {
-                    const bool was_full = std::exchange(self->full_, false);
-                    self->Watch();
-                    if (was_full) self->owner_.OnRoom(self->connection_);
-                  }
-                  // Last: it may end the channel.
-                  if (is_readable || self->stream_.is_in_memory()) self->Read();
-                });
+  watch_.Await(Poller::kReadable | (wants_room ? Poller::kWritable : 0));
   owner_.OnChange();
+}
+
+void Channel::OnReady(int events) noexcept {
+  const bool is_readable = (events & Poller::kReadable) != 0;
+  if (is_readable) stream_.Heed();
+  const bool may_have_room = (events & Poller::kWritable) != 0 || stream_.is_in_memory();
+  if (std::exchange(comes_back_, false) || (full_ && may_have_room)) {
+    const bool was_full = std::exchange(full_, false);
+    Watch();
+    if (was_full) owner_.OnRoom(connection_);
+  }
+  // Last: it may end the channel.
+  if (is_readable || stream_.is_in_memory()) Read();
 }
 
 void Channel::ComeBack() noexcept {
@@ -124,7 +115,7 @@ void Channel::Read() noexcept {
 
 void Channel::Stop() noexcept {
   open_ = false;
-  uv_poll_stop(poll_.get());
+  watch_.Stop();
 }
 
 }  // namespace bosun

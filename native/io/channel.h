@@ -4,13 +4,11 @@
 // only for ends that sleep, see process/stream.h.
 #pragma once
 
-#include <uv.h>
-
 #include <cstdint>
 #include <span>
 
 #include "frame/output.h"
-#include "io/uv_handle.h"
+#include "io/poller.h"
 #include "process/stream.h"
 
 namespace bosun {
@@ -36,7 +34,7 @@ class ChannelOwner {
 class Channel {
  public:
   // `memory` is shared by all channels of a loop: it is read into, and handed on at once.
-  Channel(uv_loop_t* loop, std::uint32_t connection, Stream stream, std::span<std::uint8_t> memory,
+  Channel(Poller& poller, std::uint32_t connection, Stream stream, std::span<std::uint8_t> memory,
           ChannelOwner& owner) noexcept;
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
@@ -60,6 +58,7 @@ class Channel {
   static constexpr std::size_t kMaxRead = 1 << 20;
 
   void Watch() noexcept;
+  void OnReady(int events) noexcept;
   // The loop comes back to this channel behind the others.
   void ComeBack() noexcept;
 
@@ -67,7 +66,7 @@ class Channel {
   Stream stream_;
   const std::span<std::uint8_t> memory_;
   ChannelOwner& owner_;
-  UvHandle<uv_poll_t> poll_;
+  Poller::Watch watch_;
   bool open_ = false;
   bool full_ = false;
   bool comes_back_ = false;

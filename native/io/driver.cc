@@ -1,8 +1,5 @@
 #include "io/driver.h"
 
-#include <fcntl.h>
-#include <poll.h>
-
 #if defined(__GLIBC__)
 #include <malloc.h>
 #endif
@@ -35,36 +32,16 @@ constexpr std::uint64_t kCompanyUs = 500;
 // Behind a burst, before its memory is given back: the next one may need it.
 constexpr std::uint64_t kQuietUs = 50'000;
 
-uv_loop_t* NewLoop() noexcept {
-  auto* loop = static_cast<uv_loop_t*>(std::calloc(1, uv_loop_size()));
-  if (loop != nullptr && uv_loop_init(loop) == 0) return loop;
-  std::free(loop);
-  return nullptr;
-}
-
 }  // namespace
-
-void Driver::CloseLoop::operator()(uv_loop_t* loop) const noexcept {
-  // Every handle is closing by now, and goes in a round of its own.
-  while (uv_loop_close(loop) == UV_EBUSY) uv_run(loop, UV_RUN_NOWAIT);
-  std::free(loop);
-}
 
 Driver::Driver(const DispatcherOptions& options, bool direct, void (*wake)(void*), void* context) noexcept
     : direct_(direct),
       bounded_(options.max_queue != ~std::uint64_t{0}),
-      loop_(NewLoop()),
       dispatcher_(options),
       memory_(kMemory),
       wake_(wake),
       context_(context) {
-  int ends[2];
-  if (loop_ == nullptr || !OpenPipe(ends)) return;
-  kick_read_ = UniqueFd(ends[0]);
-  kick_write_ = UniqueFd(ends[1]);
-  for (const int end : ends) ::fcntl(end, F_SETFL, O_NONBLOCK);
   mode_ = direct_ ? Mode::kDirect : Mode::kBacklog;
-  is_open_ = true;
 }
 
 void Driver::Start() noexcept {
@@ -78,13 +55,11 @@ void Driver::Stop() noexcept {
     stop_ = true;
   }
   sleep_.notify_one();
-  Kick();
+  poller_.Kick();
   thread_.join();
   channels_.clear();
   RunLoop();
-  loop_.reset();
-  kick_read_ = UniqueFd();
-  kick_write_ = UniqueFd();
+  poller_.Close();
   // Whoever still takes a turn has nothing to wake.
   mode_ = Mode::kDirect;
   watching_ = true;
@@ -100,7 +75,7 @@ Channel* Driver::ChannelOf(std::uint32_t connection) noexcept {
 
 bool Driver::AttachChannel(std::uint32_t connection, Stream stream) noexcept {
   ChannelOwner& owner = *this;
-  auto channel = std::make_unique<Channel>(loop_.get(), connection, std::move(stream), memory_, owner);
+  auto channel = std::make_unique<Channel>(poller_, connection, std::move(stream), memory_, owner);
   if (!channel->is_open()) return false;
   const std::uint32_t index = Dispatcher::IndexOf(connection);
   if (index >= channels_.size()) channels_.resize(index + 1);
@@ -178,10 +153,9 @@ Driver::Turn::Turn(Driver& driver) noexcept : driver_(driver) {
 void Driver::RunLoop() noexcept {
   dispatcher_.set_now(NowUs());
   int rounds = 0;
-  if (loop_ == nullptr) return;
   do {
     changed_ = false;
-    uv_run(loop_.get(), UV_RUN_NOWAIT);
+    poller_.Run();
     ended_.clear();
     // New descriptors, and closed ones, count only from the next round on.
   } while (changed_ && ++rounds < kRounds);
@@ -214,7 +188,7 @@ bool Driver::AdvanceAsOwner() noexcept {
     if (too_late) sleep_.notify_one();
     return true;
   }
-  if (changed_ || too_late) Kick();
+  if (changed_ || too_late) poller_.Kick();
   return false;
 }
 
@@ -234,12 +208,6 @@ bool Driver::HasNews() noexcept {
 }
 
 // ---- the I/O thread ---------------------------------------------------------------
-
-void Driver::Kick() noexcept {
-  const std::uint8_t byte = 0;
-  // A full pipe says the same.
-  [[maybe_unused]] const ssize_t written = ::write(kick_write_.get(), &byte, 1);
-}
 
 void Driver::Notify() noexcept {
   if (!std::exchange(notified_, true)) wake_(context_);
@@ -294,28 +262,13 @@ void Driver::ServeBacklog(std::unique_lock<std::mutex>& lock) noexcept {
   if (notify_at > now) thread_due_us_ = std::min(thread_due_us_, notify_at);
   if (changed_) thread_due_us_ = now;
   const std::uint64_t due = thread_due_us_;
+  poller_.Prepare();
   lock.unlock();
-  const bool quiet = !Wait(due > now ? due - now : 0, due == kNever);
+  const bool quiet = !poller_.Wait(due > now ? due - now : 0, due == kNever);
   LockBehindOwner(lock);
+  poller_.Awake();
   thread_due_us_ = 0;
   if (quiet && IsBurstOver()) Trim(lock);
-}
-
-bool Driver::Wait(std::uint64_t us, bool for_ever) noexcept {
-  pollfd watched[2] = {{backend_fd(), POLLIN, 0}, {kick_read_.get(), POLLIN, 0}};
-#if defined(__linux__)
-  const timespec timeout{static_cast<time_t>(us / 1'000'000), static_cast<long>(us % 1'000'000) * 1000};
-  const int ready = ::ppoll(watched, 2, for_ever ? nullptr : &timeout, nullptr);
-#else
-  // Rounded up: nothing may be found not to be due yet, again and again.
-  const int ready =
-      ::poll(watched, 2, for_ever ? -1 : static_cast<int>(std::min<std::uint64_t>(us / 1000 + 1, 1 << 30)));
-#endif
-  if ((watched[1].revents & POLLIN) != 0) {
-    std::uint8_t kicks[64];
-    [[maybe_unused]] const ssize_t taken = ::read(kick_read_.get(), kicks, sizeof kicks);
-  }
-  return ready != 0;
 }
 
 void Driver::Watch(std::unique_lock<std::mutex>& lock) noexcept {
@@ -348,8 +301,7 @@ void Driver::Watch(std::unique_lock<std::mutex>& lock) noexcept {
     if (HasNews()) Notify();
   }
   if (owner_turns_ != turns) return;
-  pollfd watched{backend_fd(), POLLIN, 0};
-  if (::poll(&watched, 1, 0) > 0) mode_ = Mode::kBacklog;
+  if (poller_.IsReady()) mode_ = Mode::kBacklog;
 }
 
 }  // namespace bosun

@@ -1,6 +1,7 @@
-// Who moves the bytes between a dispatcher and its local workers: a private libuv loop that two threads run in turns.
+// Who moves the bytes between a dispatcher and its local workers: a poller of its own that two threads run in turns.
 //
-//     direct    every task that was submitted has found a worker with credit. The owner's own loop watches BackendFd(),
+//     direct    every task that was submitted has found a worker with credit. The owner's own loop watches
+//     descriptor(),
 //               the owner reads, dispatches and writes itself, and no other thread has to be woken.
 //     backlog   tasks wait. The I/O thread watches, and dispatch goes on while the owner is busy or blocked. The owner
 //               takes over again when nothing waits and it comes by.
@@ -14,9 +15,6 @@
 // Not on Linux: a nested poll may stay silent, so there is no direct mode.
 #pragma once
 
-#include <poll.h>
-#include <uv.h>
-
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -28,6 +26,7 @@
 
 #include "dispatch/dispatcher.h"
 #include "io/channel.h"
+#include "io/poller.h"
 
 namespace bosun {
 
@@ -46,9 +45,9 @@ class Driver final : private ChannelOwner {
   void Stop() noexcept;
 
   // False when the system has no descriptors left: it is of no use then.
-  bool is_open() const noexcept { return is_open_; }
-  // What the owner's loop watches for readability in direct mode.
-  int backend_fd() const noexcept { return uv_backend_fd(loop_.get()); }
+  bool is_open() const noexcept { return poller_.is_open(); }
+  // What the owner's loop watches for readability in direct mode; -1 where there is no such thing.
+  int descriptor() const noexcept { return poller_.descriptor(); }
 
   // The owner's turn: exclusive use of the dispatcher, and of what follows below.
   class Turn {
@@ -128,9 +127,6 @@ class Driver final : private ChannelOwner {
   News Now() noexcept;
   bool HasNews() noexcept;
   bool IsBurstOver() const noexcept { return peak_ >= kBurst && dispatcher_.counts().Left() == 0; }
-  // Wakes the I/O thread in backlog mode.
-  void Kick() noexcept;
-
   // The I/O thread.
   void Run() noexcept;
   void LockBehindOwner(std::unique_lock<std::mutex>& lock) noexcept;
@@ -141,21 +137,13 @@ class Driver final : private ChannelOwner {
   void Notify() noexcept;
   // When the owner is to be told what is new: now, or a little later, together with what follows; kNever for nothing.
   std::uint64_t NotifyAt(std::uint64_t now_us) noexcept;
-  // Until something happens; false when nothing does for so long.
-  bool Wait(std::uint64_t us, bool for_ever) noexcept;
-
-  struct CloseLoop {
-    void operator()(uv_loop_t* loop) const noexcept;
-  };
-
   static constexpr std::uint64_t kNever = ~std::uint64_t{0};
   // Fewer tasks leave nothing behind that would be worth the walk over the heap.
   static constexpr std::uint64_t kBurst = 10'000;
 
   const bool direct_;
   const bool bounded_;  // somebody may wait for room in the queue
-  std::unique_ptr<uv_loop_t, CloseLoop> loop_;
-  bool is_open_ = false;
+  Poller poller_;
   Dispatcher dispatcher_;
   std::vector<std::uint8_t> memory_;
   std::vector<std::unique_ptr<Channel>> channels_;  // by the index in the connection's handle
@@ -168,8 +156,7 @@ class Driver final : private ChannelOwner {
   std::mutex turn_;
   // The owner waits for the turn: the I/O thread lets it go first.
   std::atomic<std::uint32_t> owner_waits_{0};
-  std::condition_variable sleep_;    // of the I/O thread, in direct mode
-  UniqueFd kick_read_, kick_write_;  // and in backlog mode
+  std::condition_variable sleep_;  // of the I/O thread, in direct mode
   // Under the turn.
   Mode mode_ = Mode::kDirect;
   bool changed_ = false;

@@ -6,7 +6,6 @@
 #include "frame/frame.h"
 #include "process/clock.h"
 #include "process/quiet_thread.h"
-#include "process/send.h"
 
 namespace bosun {
 Outlet::Outlet(Stream& stream) noexcept : stream_(stream) {

@@ -9,17 +9,19 @@
 // Not for: a process that shares its process group with others; the constructor makes a group of its own.
 #pragma once
 
-#include <fcntl.h>
+#if !defined(_WIN32)
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
+#endif
+
+#include <atomic>
 #include <memory>
 
+#include "process/descriptors.h"
 #include "process/quiet_thread.h"
-#include "process/shared_page.h"
 
 namespace bosun {
 
@@ -27,9 +29,12 @@ class ParentGuard {
  public:
   // `lifeline` stays the caller's; a copy is watched.
   explicit ParentGuard(int lifeline) noexcept : state_(std::make_shared<State>()) {
-    // So that one signal reaches what this process starts as well, and a Ctrl-C in the terminal does not.
+#if !defined(_WIN32)
+    // So that one signal reaches what this process starts as well, and a Ctrl-C in the terminal does not. (On Windows
+    // libuv ends the children of a process with it.)
     ::setpgid(0, 0);
-    state_->lifeline = UniqueFd(::fcntl(lifeline, F_DUPFD_CLOEXEC, 3));
+#endif
+    state_->lifeline = UniqueFd(DuplicateDescriptor(lifeline));
     StartQuietThread([state = state_] { Watch(*state); }).detach();
   }
   ParentGuard(const ParentGuard&) = delete;
@@ -47,11 +52,19 @@ class ParentGuard {
   };
 
   static void Watch(const State& state) noexcept {
+#if defined(_WIN32)
+    // Nobody writes: it returns when nobody can any more.
+    std::uint8_t byte = 0;
+    DWORD got = 0;
+    ::ReadFile(uv_get_osfhandle(state.lifeline.get()), &byte, sizeof byte, &got, nullptr);
+    if (!state.released.load(std::memory_order_relaxed)) ::TerminateProcess(::GetCurrentProcess(), 1);
+#else
     // No events are asked for: POLLHUP and POLLERR come without.
     pollfd watched{state.lifeline.get(), 0, 0};
     while (::poll(&watched, 1, -1) < 0 && errno == EINTR) {
     }
     if (!state.released.load(std::memory_order_relaxed)) ::kill(0, SIGKILL);
+#endif
   }
 
   std::shared_ptr<State> state_;

@@ -1,14 +1,8 @@
 #include "process/stream.h"
 
-#include <poll.h>
-
-#include <cerrno>
-
-#include "process/send.h"
-
 namespace bosun {
 
-Stream::Stream(UniqueFd socket, SharedRings rings, End end) noexcept
+Stream::Stream(UniqueSocket socket, SharedRings rings, End end) noexcept
     : socket_(std::move(socket)), rings_(std::move(rings)) {
   if (rings_ == nullptr) return;
   const bool is_manager = end == End::kManager;
@@ -20,22 +14,11 @@ void Stream::Heed() noexcept {
   if (!reader_ || is_ended_) return;
   // More than one ring of the bell may have come together.
   std::uint8_t rings[64];
-  ssize_t got = 0;
-  do {
-    got = ::recv(socket_.get(), rings, sizeof rings, MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
-  is_ended_ = got == 0 || (got < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
+  is_ended_ = ReceiveSome(socket_.get(), rings) < 0;
 }
 
 ssize_t Stream::Receive(std::span<std::uint8_t> target) noexcept {
-  if (!reader_) {
-    for (;;) {
-      const ssize_t got = ::recv(socket_.get(), target.data(), target.size(), MSG_DONTWAIT);
-      if (got > 0) return got;
-      if (got < 0 && errno == EINTR) continue;
-      return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK) ? 0 : -1;
-    }
-  }
+  if (!reader_) return ReceiveSome(socket_.get(), target);
   const std::size_t got = reader_->Read(target);
   if (got > 0) {
     // Nobody there: the socket says so itself.
@@ -76,8 +59,7 @@ bool Stream::Write(std::span<const iovec> parts, std::size_t& total) noexcept {
 }
 
 bool Stream::AwaitRoom(int patience_ms) noexcept {
-  pollfd room{socket_.get(), static_cast<short>(reader_ ? POLLIN : POLLOUT), 0};
-  if (::poll(&room, 1, patience_ms) == 0) return false;
+  if (!AwaitSocket(socket_.get(), !reader_, patience_ms)) return false;
   Heed();
   return !is_ended_;
 }

@@ -4,7 +4,7 @@
 // wakes an end that sleeps, its end is the end of the stream. As long as both ends are awake no system call is made.
 // Without rings the bytes go through the socket.
 //
-// Who: one thread receives, one at a time sends; the two may be different ones. POSIX only.
+// Who: one thread receives, one at a time sends; the two may be different ones.
 #pragma once
 
 #include <cstdint>
@@ -12,10 +12,9 @@
 #include <optional>
 #include <span>
 
-#include <sys/uio.h>
-
 #include "process/byte_ring.h"
 #include "process/shared_page.h"
+#include "process/socket.h"
 
 namespace bosun {
 
@@ -24,15 +23,15 @@ class Stream {
   enum class End : std::uint8_t { kManager, kWorker };
 
   // A connected stream socket; all bytes go through it.
-  explicit Stream(UniqueFd socket) noexcept : socket_(std::move(socket)) {}
+  explicit Stream(UniqueSocket socket) noexcept : socket_(std::move(socket)) {}
   // As it, when `rings` is null.
-  Stream(UniqueFd socket, SharedRings rings, End end) noexcept;
+  Stream(UniqueSocket socket, SharedRings rings, End end) noexcept;
   Stream(Stream&&) noexcept = default;
   Stream& operator=(Stream&&) = delete;
   ~Stream() = default;
 
   // To be polled for readability; when it is readable, Heed comes first.
-  int fd() const noexcept { return socket_.get(); }
+  Socket socket() const noexcept { return socket_.get(); }
   // Readability says that there is room, too; without it, the descriptor is writable then.
   bool is_in_memory() const noexcept { return reader_.has_value(); }
 
@@ -40,10 +39,11 @@ class Stream {
 
   // What is there, as much as fits: the bytes; 0: nothing; -1: nothing, nor will there be.
   ssize_t Receive(std::span<std::uint8_t> target) noexcept;
-  // To be called before fd() is waited for. False when there is something to receive, and fd() does not say so.
+  // To be called before socket() is waited for. False when there is something to receive, and socket() does not say so.
   bool Rest() noexcept { return !reader_ || reader_->Sleep(); }
 
-  // The bytes that have been taken; when it is not all, fd() will say when there is room. -1: the other end is gone.
+  // The bytes that have been taken; when it is not all, socket() will say when there is room. -1: the other end is
+  // gone.
   ssize_t Send(std::span<iovec> parts) noexcept;
   // Of the thread that receives: waits until there may be room; false when there is none for so long, or never.
   bool AwaitRoom(int patience_ms) noexcept;
@@ -53,7 +53,7 @@ class Stream {
   bool RingBell() noexcept;
   bool Write(std::span<const iovec> parts, std::size_t& total) noexcept;
 
-  UniqueFd socket_;
+  UniqueSocket socket_;
   SharedRings rings_;
   std::optional<RingReader> reader_;
   std::optional<RingWriter> writer_;

@@ -26,7 +26,7 @@ class WorkerLink {
   WorkerLink(const WorkerLink&) = delete;
   WorkerLink& operator=(const WorkerLink&) = delete;
 
-  int fd() const noexcept { return stream_.fd(); }
+  Socket socket() const noexcept { return stream_.socket(); }
   bool is_in_memory() const noexcept { return stream_.is_in_memory(); }
 
   // To be called when the descriptor is readable, before Read.

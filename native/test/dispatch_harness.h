@@ -26,7 +26,7 @@ inline ByteSpan Span(std::string_view text) {
 
 // A status page in memory of this process.
 inline SharedPage NewPage() {
-  UniqueFd file = AnonymousFile();
+  UniqueFd file = AnonymousFile(sizeof(StatusPage));
   return MapPage(file.get());
 }
 

@@ -19,7 +19,7 @@
 #include "check.h"
 #include "io/driver.h"
 #include "process/clock.h"
-#include "process/send.h"
+#include "process/socket.h"
 
 namespace {
 
@@ -36,7 +36,7 @@ class Worker {
     thread_ = std::thread([this] { Run(); });
   }
   ~Worker() {
-    ::shutdown(stream_.fd(), SHUT_RDWR);
+    ::shutdown(stream_.socket(), SHUT_RDWR);
     thread_.join();
   }
 
@@ -105,7 +105,7 @@ class Worker {
   }
 
   void Sleep() {
-    pollfd watched{stream_.fd(), POLLIN, 0};
+    pollfd watched{stream_.socket(), POLLIN, 0};
     ::poll(&watched, 1, -1);
     stream_.Heed();
   }
@@ -168,7 +168,7 @@ class Owner {
 
   // One round of the loop. Returns the tasks that have ended in it.
   std::uint32_t Poll(int timeout_ms) {
-    pollfd watched[2] = {{bell_read_.get(), POLLIN, 0}, {watched_ ? driver_->backend_fd() : -1, POLLIN, 0}};
+    pollfd watched[2] = {{bell_read_.get(), POLLIN, 0}, {watched_ ? driver_->descriptor() : -1, POLLIN, 0}};
     ::poll(watched, 2, timeout_ms);
     if ((watched[0].revents & POLLIN) != 0) {
       std::uint8_t byte;

@@ -228,7 +228,7 @@ TEST(WhatIsOutOfPlaceIsRefused) {
 }
 
 TEST(ItsHostLetsItBeginAndTellsItToStop) {
-  UniqueFd file = AnonymousFile();
+  UniqueFd file = AnonymousFile(sizeof(StatusPage));
   const SharedPage worker = MapPage(file.get());
   HostPage host(MapPage(file.get()));
   for (std::uint32_t sequence = 1; sequence <= 200'000; ++sequence) {

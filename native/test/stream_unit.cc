@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "check.h"
-#include "process/send.h"
+#include "process/socket.h"
 
 namespace {
 
@@ -46,7 +46,7 @@ struct Ends {
 };
 
 bool IsReadable(const Stream& stream, int patience_ms = 0) {
-  pollfd watched{stream.fd(), POLLIN, 0};
+  pollfd watched{stream.socket(), POLLIN, 0};
   return ::poll(&watched, 1, patience_ms) > 0;
 }
 

@@ -47,7 +47,7 @@ class Pair {
     int ends[2];
     CHECK_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     manager_ = UniqueFd(ends[0]);
-    const UniqueFd file = bosun::AnonymousFile();
+    const UniqueFd file = bosun::AnonymousFile(sizeof(bosun::StatusPage));
     page = bosun::MapPage(file.get());
     link = std::make_unique<WorkerLink>(bosun::Stream(UniqueFd(ends[1])), bosun::MapPage(file.get()));
   }

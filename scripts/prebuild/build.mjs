@@ -4,7 +4,7 @@
 // targets.mjs, and its own C++ library inside. What is compiled, and how, is read from binding.gyp.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +30,12 @@ function zig() {
   if (wanted === undefined)
     throw new Error(`there is no ${name}: compile on Linux, or on a Mac with an Intel processor`);
   const manifest = join(folder, 'package.json');
-  if (!existsSync(manifest) || !JSON.parse(readFileSync(manifest, 'utf8')).version.startsWith(wanted.version)) {
+  const hasHeaders = existsSync(join(HERE, 'node_modules', 'node-api-headers'));
+  if (
+    !hasHeaders ||
+    !existsSync(manifest) ||
+    !JSON.parse(readFileSync(manifest, 'utf8')).version.startsWith(wanted.version)
+  ) {
     run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel', 'error'], HERE);
   }
   return join(folder, 'zig');
@@ -45,11 +50,31 @@ function headers() {
 
 const [gyp] = JSON.parse(readFileSync(join(ROOT, 'binding.gyp'), 'utf8')).targets;
 
+/** What binding.gyp says for one system alone. */
+function settingsFor(system) {
+  return gyp.conditions.find(([condition]) => condition === `OS=='${system}'`)[1];
+}
+
+/** What Node.js has for addons on Windows: there a library has to say from where each function comes. */
+function importLibrary() {
+  const folder = join(HERE, 'node_modules', '.import');
+  const names = ['node-api-headers/def/node_api.def', 'node-api-headers/def/js_native_api.def']
+    .map((path) => join(HERE, 'node_modules', path))
+    .concat(join(HERE, 'libuv.def'))
+    .flatMap((file) => readFileSync(file, 'utf8').split(/\r?\n/).slice(2));
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'node.def'), `NAME NODE.EXE\nEXPORTS\n${names.filter(Boolean).join('\n')}\n`);
+  const library = join(folder, 'libnode.a');
+  run(compiler, ['dlltool', '-d', join(folder, 'node.def'), '-m', 'i386:x86-64', '-l', library], HERE);
+  return library;
+}
+
 /** zig has its libraries inside without being asked, and more of them than is used. */
 function linkerFlags({ format }) {
+  if (format === 'pe') return ['-Wl,--gc-sections', '-s', importLibrary(), ...settingsFor('win').libraries];
   if (format === 'mach-o')
     return ['-Wl,-undefined,dynamic_lookup', '-Wl,-dead_strip', '-Wl,-install_name,bosun.node', '-s'];
-  const { ldflags } = gyp.conditions.find(([condition]) => condition === "OS=='linux'")[1];
+  const { ldflags } = settingsFor('linux');
   const flags = ldflags
     .filter((flag) => flag.startsWith('-Wl,'))
     .map((flag) => flag.replace('<(module_root_dir)/', ''));
@@ -61,7 +86,6 @@ const compiler = zig();
 const includes = [headers(), require('node-addon-api').include_dir, 'native'].map((folder) => `-I${folder}`);
 const shared = [
   '-shared',
-  '-fPIC',
   '-ffunction-sections',
   '-fdata-sections',
   ...gyp.cflags_cc,
@@ -69,11 +93,22 @@ const shared = [
   ...includes,
 ];
 
+function compilerFlags({ format }) {
+  return format === 'pe' ? settingsFor('win').defines.map((name) => `-D${name}`) : ['-fPIC'];
+}
+
+function sourcesOf({ format }) {
+  const left = format === 'pe' ? settingsFor('win')['sources!'] : [];
+  return gyp.sources.filter((source) => !left.includes(source));
+}
+
 for (const target of targets) {
   const folder = join(ROOT, 'prebuilds', target.name);
   const file = join(folder, 'bosun.node');
   mkdirSync(folder, { recursive: true });
   console.log(`compiling ${target.name}`);
-  run(compiler, ['c++', '-target', target.zig, ...shared, ...linkerFlags(target), ...gyp.sources, '-o', file], ROOT);
+  const flags = [...shared, ...compilerFlags(target), ...sourcesOf(target), ...linkerFlags(target)];
+  run(compiler, ['c++', '-target', target.zig, ...flags, '-o', file], ROOT);
+  for (const left of ['bosun.lib', 'bosun.pdb', 'bosun.node.lib']) rmSync(join(folder, left), { force: true });
 }
 if (!check(targets)) process.exit(1);

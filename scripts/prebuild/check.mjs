@@ -15,6 +15,7 @@ const LIBRARIES = {
   glibc: /^(libc\.so\.6|libm\.so\.6|libpthread\.so\.0|libdl\.so\.2|librt\.so\.1|ld-linux-[a-z0-9-]+\.so\.\d)$/,
   musl: /^libc\.so$/,
   macos: /^\/usr\/lib\/libSystem\.B\.dylib$/,
+  windows: /^(node\.exe|kernel32\.dll|ws2_32\.dll|msvcrt\.dll)$/i,
 };
 
 /** Compares 2.9 with 2.28 by their numbers. */
@@ -100,6 +101,41 @@ function textOfSymbols(bytes, table) {
   return bytes.toString('latin1', start, start + table.readUInt32LE(20));
 }
 
+/** In a 64-bit file of Windows the lists are named by where they will be in memory. */
+function* faultsOfPe(file, { name, machine }) {
+  const bytes = readFileSync(file);
+  const header = bytes.readUInt32LE(0x3c);
+  const optional = header + 24;
+  if (bytes.toString('latin1', header, header + 4) !== 'PE\0\0' || bytes.readUInt16LE(header + 4) !== machine) {
+    yield `is not for ${name}`;
+    return;
+  }
+  const sections = Array.from({ length: bytes.readUInt16LE(header + 6) }, (_, i) => {
+    const at = optional + bytes.readUInt16LE(header + 20) + i * 40;
+    return {
+      address: bytes.readUInt32LE(at + 12),
+      size: bytes.readUInt32LE(at + 16),
+      offset: bytes.readUInt32LE(at + 20),
+    };
+  });
+  const offsetOf = (address) => {
+    const section = sections.find((one) => address >= one.address && address < one.address + one.size);
+    return section === undefined ? bytes.length : address - section.address + section.offset;
+  };
+  const [exported, imported] = [112, 120].map((at) => offsetOf(bytes.readUInt32LE(optional + at)));
+  for (let at = imported; bytes.readUInt32LE(at + 12) !== 0; at += 20) {
+    const library = textAt(bytes, offsetOf(bytes.readUInt32LE(at + 12)));
+    if (!LIBRARIES.windows.test(library)) yield `needs ${library}`;
+  }
+  const list = offsetOf(bytes.readUInt32LE(exported + 32));
+  const names = Array.from({ length: bytes.readUInt32LE(exported + 24) }, (_, i) =>
+    textAt(bytes, offsetOf(bytes.readUInt32LE(list + i * 4))),
+  );
+  for (const wanted of EXPORTS) if (!names.includes(wanted)) yield `does not export ${wanted}`;
+}
+
+const FAULTS = { elf: faultsOfElf, 'mach-o': faultsOfMachO, pe: faultsOfPe };
+
 /** True when all of them are there and right; says what is wrong, and how large each is. */
 export function check(targets) {
   let isFine = true;
@@ -111,7 +147,7 @@ export function check(targets) {
     } else {
       const { size } = statSync(file);
       if (size > MAX_BYTES) faults.push(`is too large: ${size} bytes`);
-      faults.push(...(target.format === 'elf' ? faultsOfElf(file, target) : faultsOfMachO(file, target)));
+      faults.push(...FAULTS[target.format](file, target));
       if (faults.length === 0) console.log(`${target.name}: fine, ${size} bytes`);
     }
     for (const fault of faults) console.error(`${target.name} ${fault}`);

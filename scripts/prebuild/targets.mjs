@@ -9,7 +9,7 @@ export const GLIBC = '2.28';
 /** The oldest macOS. */
 export const MACOS = '11.0';
 
-/** Each name is that of its folder in prebuilds/, as lib/native.ts makes it up; `zig` is how the compiler calls it. */
+/** Each name is that of its folder in prebuilds/, as lib/load-native.ts makes it up; `zig` is how the compiler calls it. */
 export const TARGETS = [
   { name: 'linux-x64-glibc', zig: `x86_64-linux-gnu.${GLIBC}`, format: 'elf', machine: 'X86-64' },
   { name: 'linux-arm64-glibc', zig: `aarch64-linux-gnu.${GLIBC}`, format: 'elf', machine: 'AArch64' },
@@ -17,6 +17,7 @@ export const TARGETS = [
   { name: 'linux-arm64-musl', zig: 'aarch64-linux-musl', format: 'elf', machine: 'AArch64' },
   { name: 'darwin-x64', zig: `x86_64-macos.${MACOS}`, format: 'mach-o', machine: 'x64' },
   { name: 'darwin-arm64', zig: `aarch64-macos.${MACOS}`, format: 'mach-o', machine: 'arm64' },
+  { name: 'win32-x64', zig: 'x86_64-windows-gnu', format: 'pe', machine: 0x8664 },
 ];
 
 /** Those with these names; all of them when there are none. */
