@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { describe, test } from 'node:test';
 import { Packr } from 'msgpackr';
 import {
@@ -13,7 +14,7 @@ import {
   WorkerException,
 } from '../lib/index.js';
 import { makeManager } from './fixtures/scene.js';
-import { BadPriority, Boom, Fibonacci, Hello, Say, SendsUnclonable, Sleep } from './fixtures/tasks.js';
+import { BadPriority, Boom, Fibonacci, Held, Hello, Say, SendsUnclonable } from './fixtures/tasks.js';
 
 const MODULE = new URL('./fixtures/tasks.js', import.meta.url);
 const target = (name: string) => ({ module: MODULE, export: name });
@@ -24,18 +25,14 @@ async function collect(manager: ProcessManager): Promise<unknown[]> {
   return messages;
 }
 
-/** Schedules a task that holds the only worker, and resolves when it runs; the iterator goes on from there. */
-async function occupy(manager: ProcessManager, ms = 300): Promise<AsyncIterableIterator<unknown>> {
-  manager.schedule(new Sleep(ms, true), 0);
-  const messages = manager.messages();
-  assert.equal((await messages.next()).value, 'running');
-  return messages;
-}
-
-async function rest(messages: AsyncIterableIterator<unknown>): Promise<unknown[]> {
-  const all: unknown[] = [];
-  for await (const message of messages) all.push(message);
-  return all;
+/** Resolves with what ends it when a task holds the only worker. */
+async function occupy(manager: ProcessManager): Promise<() => void> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  manager.schedule(new Held((server.address() as AddressInfo).port), 0);
+  const [socket] = (await once(server, 'connection')) as [Socket];
+  server.close();
+  return () => socket.end();
 }
 
 describe('ProcessManager', () => {
@@ -61,16 +58,17 @@ describe('ProcessManager', () => {
 
   test('runs the most urgent first, first in first out inside a level (U1)', async (t) => {
     const manager = makeManager(t);
-    const messages = await occupy(manager);
+    const release = await occupy(manager);
     for (let i = 0; i < 3; i++) manager.schedule(new Say(`p1-${i}`), 1);
     for (let i = 0; i < 3; i++) manager.schedule(new Say(`p0-${i}`), 0);
-    assert.deepEqual(await rest(messages), ['slept', 'p0-0', 'p0-1', 'p0-2', 'p1-0', 'p1-1', 'p1-2']);
+    release();
+    assert.deepEqual(await collect(manager), ['released', 'p0-0', 'p0-1', 'p0-2', 'p1-0', 'p1-1', 'p1-2']);
     assert.equal(manager.tasksLeft, 0);
   });
 
   test('does so over 128 levels in any order of arrival', async (t) => {
     const manager = makeManager(t, { priorityLevels: 128 });
-    const messages = await occupy(manager);
+    const release = await occupy(manager);
     const expected = Array.from({ length: 128 * 3 }, (_, i) => ({ level: Math.floor(i / 3), order: i % 3 }));
     // A fixed permutation: 5 and 128 have no common factor, so each round visits every level once.
     for (let order = 0; order < 3; order++) {
@@ -79,16 +77,18 @@ describe('ProcessManager', () => {
         manager.schedule(new Say({ level, order }), level);
       }
     }
-    assert.deepEqual((await rest(messages)).slice(1), expected);
+    release();
+    assert.deepEqual((await collect(manager)).slice(1), expected);
   });
 
   test('keeps the order of priorities with a window of many tasks too', async (t) => {
     const manager = makeManager(t, { prefetch: 16 });
-    const messages = await occupy(manager);
+    const release = await occupy(manager);
     // Some of these are sent ahead before the urgent ones exist; among what waits, the order is strict.
     for (let i = 0; i < 50; i++) manager.schedule(new Say(`p1-${i}`), 1);
     for (let i = 0; i < 50; i++) manager.schedule(new Say(`p0-${i}`), 0);
-    const order = (await rest(messages)) as string[];
+    release();
+    const order = (await collect(manager)) as string[];
     const urgent = order.filter((name) => name.startsWith('p0'));
     assert.deepEqual(
       urgent,
@@ -219,11 +219,12 @@ describe('ProcessManager', () => {
 
   test('cancel drops a waiting task at once and gives the reason', async (t) => {
     const manager = makeManager(t);
-    const messages = await occupy(manager);
+    const release = await occupy(manager);
     const handle = manager.schedule(new Hello(1));
     handle.cancel('not needed');
     await assert.rejects(handle.result, { code: 'ERR_BOSUN_CANCELLED', cause: 'not needed' });
-    assert.deepEqual(await rest(messages), ['slept']);
+    release();
+    assert.deepEqual(await collect(manager), ['released']);
     assert.equal(manager.stats().tasks.cancelled, 1);
   });
 
@@ -327,14 +328,14 @@ describe('ProcessManager.run', () => {
 
   test('respects priorities', async (t) => {
     const manager = makeManager(t);
-    const messages = await occupy(manager);
+    const release = await occupy(manager);
     const order: number[] = [];
     const calls = [1, 0, 1, 0].map((priority, i) =>
       manager.run(target('echo'), [i], { priority }).then(() => order.push(i)),
     );
+    release();
     await Promise.all(calls);
     assert.deepEqual(order, [1, 3, 0, 2]);
-    await rest(messages);
   });
 
   test('the context is found everywhere inside a task', async (t) => {

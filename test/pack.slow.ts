@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -52,12 +52,13 @@ async function write(files: Record<string, string>): Promise<void> {
   }
 }
 
+const filesUnder = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+
 const filesIn = (folder: string): string[] =>
-  existsSync(join(ROOT, folder))
-    ? readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile())
-        .map((entry) => join(entry.parentPath, entry.name).slice(ROOT.length))
-    : [];
+  existsSync(join(ROOT, folder)) ? filesUnder(join(ROOT, folder)).map((path) => path.slice(ROOT.length)) : [];
 
 interface Packed {
   readonly filename: string;
@@ -128,7 +129,7 @@ describe('the package', () => {
     await run(t, TOOLS, 'node', 'node_modules/@arethetypeswrong/cli/dist/index.js', '--profile', 'esm-only', tarball);
   });
 
-  test('is installed with no install script and no compiler', async (t) => {
+  test('is installed with no install script and no compiler, from the registry alone', async (t) => {
     await write({ 'package.json': '{ "private": true, "type": "module" }' });
     const packages = [tarball, 'esbuild@0.28.2', '@types/node@20'];
     await run(
@@ -137,11 +138,17 @@ describe('the package', () => {
       'npm',
       'install',
       '--ignore-scripts',
-      '--prefer-offline',
       '--no-audit',
       '--no-fund',
+      `--cache=${join(FOLDER, 'cache')}`,
       ...packages,
     );
+    const registry = (await run(t, PROJECT, 'npm', 'config', 'get', 'registry')).trim();
+    const logs = filesUnder(join(FOLDER, 'cache', '_logs')).map((path) => readFileSync(path, 'utf8'));
+    const asked = [...logs.join('\n').matchAll(/http fetch \S+ \d+ (\S+)/g)].map(([, url]) => url as string);
+    assert.ok(asked.length > 0);
+    for (const url of asked) assert.ok(url.startsWith(registry), url);
+    t.diagnostic(`${asked.length} requests, all of them to the registry`);
     assert.equal(existsSync(join(PROJECT, 'node_modules/bosun/build')), false);
   });
 

@@ -46,6 +46,8 @@ const app = await Application.bootstrap({
   includeVersion: true,
   searchInDocuments: true,
   searchInComments: true,
+  // Who searches for a word has a page about it among the first, beside all members that are called so.
+  searchGroupBoosts: Object.fromEntries(Object.keys(PAGES).map((group) => [group, 4])),
   navigation: { includeGroups: true, includeCategories: false },
   categorizeByGroup: false,
   groupOrder: [...Object.keys(PAGES), ...new Set(Object.values(API)), OTHER_API, 'Project', '*'],

@@ -82,9 +82,11 @@ async function checkInBrowser() {
     const opened = pages.filter((name) => /^(index|docs.*|classes.(ProcessManager|Task))\.html$/.test(name));
     for (const name of opened) await page.goto(pathToFileURL(join(SITE, name)).href, { waitUntil: 'load' });
 
+    if (screenshots !== undefined) mkdirSync(screenshots, { recursive: true });
     await page.goto(pathToFileURL(join(SITE, 'index.html')).href);
     for (const [words, wanted] of [
       ['deadline', /DeadlineError/],
+      ['deadline', /Limits, retries, cancelling/],
       ['terminationGracePeriodSeconds', /Kubernetes/],
     ]) {
       await page.keyboard.press('/');
@@ -92,6 +94,7 @@ async function checkInBrowser() {
       await input.fill(words);
       const results = page.locator('#tsd-search-results li');
       await results.first().waitFor();
+      if (screenshots !== undefined) await page.screenshot({ path: join(screenshots, `search-${words}.png`) });
       const found = await results.allInnerTexts();
       if (!found.some((text) => wanted.test(text))) faults.push(`the search for ${words} finds ${found.join(' | ')}`);
       await results.first().locator('a').click();
@@ -108,7 +111,6 @@ async function checkInBrowser() {
 const SHOTS = ['index', 'docs/getting-started', 'docs/errors', 'docs/benchmarks', 'classes/ProcessManager'];
 
 async function takeScreenshots(browser, folder) {
-  mkdirSync(folder, { recursive: true });
   for (const colorScheme of ['light', 'dark']) {
     for (const width of [1280, 400]) {
       const page = await browser.newPage({ colorScheme, viewport: { width, height: 900 } });
