@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { NativeDispatcher } from '../native.js';
 import type { WorkerId } from '../task/context.js';
 import type { TaskPolicy } from '../task/policy.js';
+import { keepAlive } from '../wire/tend.js';
 import { ClosePolicy } from './close.js';
 import { ConnectionFigures } from './connection-figures.js';
 import type { LostTask, Runner } from './failures.js';
@@ -16,9 +17,6 @@ const LINGER_MS = 200;
 
 /** At a time; the connections that are left are for the manager's own workers. */
 const MAX_PEERS = 1024;
-
-/** Silence after which the system asks whether its host is still there. */
-const KEEP_ALIVE_MS = 30_000;
 
 /** One of them. */
 export class Peer implements Runner {
@@ -80,9 +78,8 @@ export class Peers {
     const turn = () => this.#turn(connection);
     const peer = new Peer(worker, socket, new NetLine(this.#dispatcher, connection, socket, socket, turn, true));
     this.#peers.set(connection, peer);
-    socket.setNoDelay?.(true);
     // One whose host is gone would keep its task for ever.
-    socket.setKeepAlive?.(true, KEEP_ALIVE_MS);
+    keepAlive(socket);
     socket.once('end', () => socket.destroySoon());
     this.#owner.started(peer);
     if (rest.byteLength > 0) {

@@ -10,7 +10,8 @@ import { delay } from '../own-options.js';
 import type { EndMessage, StartedMessage } from '../runtime/target-loop.js';
 import { checkForeign, decodeForeign, joinPair, splitPair } from '../wire/foreign.js';
 import { encodeFrame, FrameDecoder } from '../wire/frame.js';
-import { hasVanished, KEEP_ALIVE_MS, SAY, StreamLine } from '../wire/line.js';
+import { hasVanished, SAY, StreamLine } from '../wire/line.js';
+import { keepAlive } from '../wire/tend.js';
 import { within } from '../within.js';
 import { type OpenedProcess, openProcess } from '../worker/place.js';
 import { checkContextId } from '../worker/worker-options.js';
@@ -70,8 +71,7 @@ export class Guest implements Member, Neighbour {
     this.#decoder = new FrameDecoder({ maxFrameBytes: settings.maxFrameBytes });
     // For what is said to the client here; it is not read from.
     this.#line = new StreamLine(socket, { isForeign: true, maxFrameBytes: settings.maxFrameBytes, isWriteOnly: true });
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+    keepAlive(socket);
     const started = new Promise<Opening | undefined>((resolve) => {
       this.#resolveStart = resolve;
     });

@@ -7,7 +7,8 @@ import { type ExitDetails, InvalidArgumentError } from '../errors.js';
 import { checkKnown, integer, ownOptions } from '../own-options.js';
 import { isLoopback, SERVER_PORT } from '../wire/address.js';
 import { encodeFrame, FRAME } from '../wire/frame.js';
-import { hasVanished, KEEP_ALIVE_MS, type Line, SAY, StreamLine } from '../wire/line.js';
+import { hasVanished, type Line, SAY, StreamLine } from '../wire/line.js';
+import { keepAlive } from '../wire/tend.js';
 import { readToken } from '../wire/token-file.js';
 import type { Place } from './place.js';
 import { WorkerLife } from './worker-life.js';
@@ -104,8 +105,7 @@ const ANSWER_MS = 15_000;
 /** Connects, and says this first; whether that succeeds is seen later, as a message or the end of the connection. */
 export function dial(at: RemotePoint, tls: ConnectionOptions | undefined, first: Uint8Array): Socket {
   const socket: Socket = tls === undefined ? connect(at) : builtin('node:tls').connect({ ...at, ...tls });
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  keepAlive(socket);
   socket.write(first);
   // The system waits for minutes; and what answers may be something else, that does not speak TLS.
   const timer = setTimeout(() => socket.destroy(new Error('nobody answered')), ANSWER_MS).unref();
