@@ -13,11 +13,11 @@ import {
   Worker,
   type WorkerException,
 } from '../lib/index.js';
-import { makeManager, makeRemoteManager } from './fixtures/scene.js';
+import { makeManager, useRemoteManagers } from './fixtures/scene.js';
 import { KINDS, useKinds } from './fixtures/worker-kinds.js';
 
 const MODULE = new URL('./fixtures/fork-tasks.js', import.meta.url);
-const FOLDER = fileURLToPath(new URL('.', MODULE));
+const makeRemoteManager = useRemoteManagers(fileURLToPath(new URL('.', MODULE)));
 const at = (name: string) => ({ module: MODULE, export: name });
 
 const optionsOf = useKinds();
@@ -28,7 +28,7 @@ const MANAGERS: Readonly<Record<string, (t: TestContext) => Made | Promise<Made>
   'a LocalManager': () => new LocalManager(),
   'a process': (t) => makeManager(t),
   'a thread': (t) => makeManager(t, { kind: 'thread' }),
-  'a remote worker': (t) => makeRemoteManager(t, FOLDER),
+  'a remote worker': (t) => makeRemoteManager(t),
 };
 
 for (const [kind, make] of Object.entries(MANAGERS)) {
