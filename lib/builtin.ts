@@ -2,6 +2,7 @@
 
 interface Builtins {
   readonly 'node:crypto': typeof import('node:crypto');
+  readonly 'node:readline': typeof import('node:readline');
   readonly 'node:tls': typeof import('node:tls');
   readonly 'node:zlib': typeof import('node:zlib');
   readonly 'node:worker_threads': typeof import('node:worker_threads');

@@ -12,143 +12,26 @@ import {
   WorkerException,
 } from '../lib/index.js';
 import { untilGone } from './fixtures/alive.js';
+import { all, forkJoinTests, take } from './fixtures/fork-join-tests.js';
 import { Double } from './fixtures/fork-tasks.js';
-import { makeManager, makeRemoteManager } from './fixtures/scene.js';
+import { makeManager, useRemoteManagers } from './fixtures/scene.js';
 
 const MODULE = new URL('./fixtures/fork-tasks.js', import.meta.url);
-const FOLDER = fileURLToPath(new URL('.', MODULE));
+const makeRemoteManager = useRemoteManagers(fileURLToPath(new URL('.', MODULE)));
 const at = (name: string) => ({ module: MODULE, export: name });
 
-/** So many messages, without the end of the inbox. */
-async function take(manager: ProcessManager | LocalManager, count: number): Promise<unknown[]> {
-  const messages: unknown[] = [];
-  for await (const message of manager.messages()) {
-    messages.push(message);
-    if (messages.length === count) break;
-  }
-  return messages;
-}
-
-async function all(manager: ProcessManager | LocalManager): Promise<unknown[]> {
-  return take(manager, Number.POSITIVE_INFINITY);
-}
-
-type Made = ProcessManager | LocalManager;
-
-const MANAGERS: Readonly<Record<string, (t: TestContext) => Made | Promise<Made>>> = {
+const MANAGERS: Readonly<Record<string, (t: TestContext) => ProcessManager | LocalManager>> = {
   'a LocalManager': () => new LocalManager(),
   'one process': (t) => makeManager(t),
-  'three processes': (t) => makeManager(t, { workers: 3, minWorkers: 3 }),
-  'a process that runs four at once': (t) => makeManager(t, { concurrency: 4 }),
   'one thread': (t) => makeManager(t, { kind: 'thread' }),
-  'one remote worker': (t) => makeRemoteManager(t, FOLDER),
+  'one remote worker': (t) => makeRemoteManager(t),
 };
 
 for (const [kind, make] of Object.entries(MANAGERS)) {
-  describe(`tasks that wait for tasks, with ${kind}`, () => {
-    test('get the results at any depth', async (t) => {
-      const manager = await make(t);
-      assert.equal(await manager.run(at('fibonacci'), [10]), 55);
-      assert.equal(await manager.run(at('depth'), [60]), (60 * 61) / 2);
-      assert.equal(manager.tasksLeft, 0);
-    });
+  forkJoinTests(kind, make);
 
-    test('may ask for the result of a scheduled task when that has ended', async (t) => {
-      assert.deepEqual(
-        await (await make(t)).run(at('later'), [20]),
-        Array.from({ length: 20 }, (_, i) => 2 * i),
-      );
-    });
-
-    test('get values of any size, and none', async (t) => {
-      const manager = await make(t);
-      const plain = [undefined, null, Buffer.alloc(1 << 20, 7), 'x'.repeat(100_000), { a: [1, { b: true }] }];
-      // Between hosts plain ones alone travel.
-      const others = kind === 'one remote worker' ? [] : [new Map([[1, new Date(5)]])];
-      for (const value of [...plain, ...others]) {
-        assert.deepEqual(await manager.run(at('passOn'), ['echo', value]), value);
-      }
-    });
-
-    test('get failures as errors, through any number of levels', async (t) => {
-      const manager = await make(t);
-      const expected = {
-        name: 'WorkerException',
-        code: 'ERR_BOSUN_TASK_FAILED',
-        cause: { name: 'RangeError', message: 'bad' },
-        taskName: 'fail',
-      };
-      const seen = (await manager.run(at('caught'), ['fail', 'bad'])) as Record<string, unknown>;
-      const { name, code, cause, taskName } = seen;
-      assert.deepEqual({ name, code, cause, taskName }, expected);
-      assert.match(String(seen['message']), /^task \d+ 'fail' failed( in worker \d+)?: RangeError: bad$/);
-      await assert.rejects(manager.run(at('passOn'), ['passOn', 'fail', 'bad']), (error: WorkerException) => {
-        const [first, second] = [error.cause as Error, (error.cause as Error).cause as Error];
-        assert.deepEqual([first.name, second.name], ['WorkerException', 'WorkerException']);
-        assert.equal((second.cause as Error).message, 'bad');
-        return true;
-      });
-    });
-
-    test('get failures of `run` alone, those of `schedule` go to the inbox too', async (t) => {
-      const manager = await make(t);
-      const done = manager.run(at('schedulesFailure'));
-      const messages = (await all(manager)) as WorkerException[];
-      assert.equal(await done, 'both failed');
-      assert.deepEqual(
-        messages.map(({ cause }) => (cause as Error).message),
-        ['scheduled'],
-      );
-    });
-
-    for (const how of ['signal', 'handle'] as const) {
-      test(`cancel them, by a ${how}`, async (t) => {
-        const seen = (await (await make(t)).run(at('cancels'), [how])) as Record<string, unknown>;
-        if (how === 'signal') assert.equal(seen['message'], 'enough');
-        else assert.deepEqual([seen['name'], seen['cause']], ['CancellationError', 'enough']);
-      });
-    }
-
-    test('give them limits', async (t) => {
-      const manager = await make(t);
-      const seen = (await manager.run(at('limited'), [{ timeout: 20 }])) as Record<string, unknown>;
-      assert.deepEqual([seen['name'], seen['code']], ['TimeoutError', 'ERR_BOSUN_TIMEOUT']);
-    });
-
-    test('that are cancelled cancel what they wait for, down to the leaves', async (t) => {
-      const manager = await make(t);
-      const controller = new AbortController();
-      const result = manager.run(at('waitingTree'), ['root', 3], { signal: controller.signal });
-      const ended = assert.rejects(result, /enough/);
-      const messages: unknown[] = [];
-      for await (const message of manager.messages()) {
-        messages.push(message);
-        if (message === 'root.3.2.1') controller.abort(new Error('enough'));
-      }
-      await ended;
-      assert.deepEqual(messages.toSorted(), [
-        'root ends',
-        'root.3 ends',
-        'root.3.2 ends',
-        'root.3.2.1',
-        'root.3.2.1 stopped',
-      ]);
-      assert.equal(manager.tasksLeft, 0);
-    });
-
-    test('are classes as well, and are given to a manager by themselves', async (t) => {
-      const manager = await make(t);
-      const handle = manager.schedule(new Double(4));
-      const { result } = manager.schedule(Task.from<number>(MODULE, 'depth', [4]));
-      assert.deepEqual([await handle.result, await result], [8, 10]);
-    });
-  });
-}
-
-for (const [kind, make] of Object.entries(MANAGERS)) {
-  if (kind === 'three processes' || kind.includes('four')) continue;
   test(`with ${kind} nothing else runs between a parent and its children`, async (t) => {
-    const manager = await make(t);
+    const manager = make(t);
     const before = manager.run(at('echo'), ['until the worker is ready']);
     await before;
     const families = ['a', 'b'].map((name) => manager.run(at('family'), [name, 3]));
@@ -259,7 +142,7 @@ describe('tasks that wait for tasks', () => {
   for (const kind of ['a process', 'a remote worker']) {
     test(`stop a loop that they wait for, in ${kind}`, async (t) => {
       const grace = 60_000;
-      const manager = kind === 'a process' ? makeManager(t, { grace }) : await makeRemoteManager(t, FOLDER, { grace });
+      const manager = kind === 'a process' ? makeManager(t, { grace }) : makeRemoteManager(t, { grace });
       const controller = new AbortController();
       const result = manager.run(at('passOn'), ['spin'], { signal: controller.signal });
       assert.deepEqual(await take(manager, 1), ['spinning']);

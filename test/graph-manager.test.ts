@@ -16,10 +16,10 @@ import {
   WorkerException,
 } from '../lib/index.js';
 import { Whoami } from './fixtures/graph-tasks.js';
-import { makeManager, makeRemoteManager } from './fixtures/scene.js';
+import { makeManager, useRemoteManagers } from './fixtures/scene.js';
 
 const TASKS = new URL('./fixtures/graph-tasks.js', import.meta.url);
-const FOLDER = new URL('./fixtures/', import.meta.url).pathname;
+const makeRemoteManager = useRemoteManagers(new URL('./fixtures/', import.meta.url).pathname);
 const UNKEPT = { history: true } as const;
 
 const call = (name: string, args: unknown[] = [], options: object = {}): Task<number> =>
@@ -35,7 +35,7 @@ for (const [kind, make] of [
   ['a LocalManager', () => new LocalManager()],
   ['a ProcessManager', makeManager],
   ['a manager of threads', (t: TestContext) => makeManager(t, { kind: 'thread' })],
-  ['a remote worker', (t: TestContext) => makeRemoteManager(t, FOLDER)],
+  ['a remote worker', (t: TestContext) => makeRemoteManager(t)],
 ] as const) {
   describe(`a task of ${kind}`, () => {
     const ends: (() => unknown)[] = [];

@@ -4,16 +4,16 @@ import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import type { ProcessManager, WorkerException } from '../lib/index.js';
-import { makeManager, makeRemoteManager } from './fixtures/scene.js';
+import { makeManager, useRemoteManagers } from './fixtures/scene.js';
 
 const MODULE = new URL('./fixtures/fork-tasks.js', import.meta.url);
 const at = (name: string) => ({ module: MODULE, export: name });
-const FOLDER = fileURLToPath(new URL('.', MODULE));
+const makeRemoteManager = useRemoteManagers(fileURLToPath(new URL('.', MODULE)));
 
 const MANAGERS: Readonly<Record<string, (t: TestContext) => ProcessManager | Promise<ProcessManager>>> = {
   process: (t) => makeManager(t),
   thread: (t) => makeManager(t, { kind: 'thread' }),
-  remote: (t) => makeRemoteManager(t, FOLDER),
+  remote: (t) => makeRemoteManager(t),
 };
 
 for (const [kind, make] of Object.entries(MANAGERS)) {

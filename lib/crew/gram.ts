@@ -7,7 +7,7 @@
 // All of it is base64, of 32 characters; or the 24 bytes that these stand for (base2). Which it is, the first six bits tell.
 // Versions of the reference differ in the order of the last two: both are read.
 
-import { randomFillSync } from 'node:crypto';
+import { builtin } from '../builtin.js';
 
 export const TEXT_HEADER_BYTES = 32;
 export const BINARY_HEADER_BYTES = 24;
@@ -49,7 +49,7 @@ let used = random.length;
 /** In base2, for a memo with a new id; `writeHeader` has to make it one of a gram. */
 export function makeHeader(): Buffer {
   if (used === random.length) {
-    randomFillSync(random);
+    builtin('node:crypto').randomFillSync(random);
     used = 0;
   }
   const header = Buffer.allocUnsafe(BINARY_HEADER_BYTES);

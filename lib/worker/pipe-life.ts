@@ -1,7 +1,7 @@
 // The life of a program that is none of ours, and what it says: a line that means that it is ready, or why it is not.
 
-import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { builtin } from '../builtin.js';
 import { ChildLife } from './child-life.js';
 
 const KEPT_CHARS = 4_096;
@@ -39,7 +39,7 @@ export class PipeLife extends ChildLife {
    */
   async ready(line: string): Promise<boolean> {
     const stdout = this.child.stdout as Readable;
-    const lines = createInterface({ input: stdout });
+    const lines = builtin('node:readline').createInterface({ input: stdout });
     for await (const text of lines) {
       if (text !== line) continue;
       this.#isForwarding = true;

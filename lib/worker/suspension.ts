@@ -1,7 +1,7 @@
 // Which of our child processes are stopped, by SIGSTOP or a terminal, as the kernel tells their parent: no polling.
 
 import { readFileSync } from 'node:fs';
-import { isMainThread } from 'node:worker_threads';
+import { builtin } from '../builtin.js';
 
 /** Is told whenever its process was stopped, or goes on. */
 export interface Suspendable {
@@ -33,7 +33,7 @@ function isStopped(pid: number | undefined): boolean {
 
 /** One listener however many are watched. Threads get no signals: a manager in one does not see who is stopped. */
 export function watchSuspension(process_: Suspendable): void {
-  if (!isMainThread || process.platform !== 'linux') return;
+  if (!builtin('node:worker_threads').isMainThread || process.platform !== 'linux') return;
   if (watched.size === 0) process.on('SIGCHLD', look);
   watched.set(process_, false);
 }
