@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'ERR_BOSUN_WOULD_DEADLOCK'
   | 'ERR_BOSUN_LISTEN'
   | 'ERR_BOSUN_ADDRESS_IN_USE'
+  | 'ERR_BOSUN_UNSUPPORTED'
   | 'ERR_BOSUN_SIZE'
   | 'ERR_BOSUN_PEER'
   | 'ERR_BOSUN_PEER_ABSENT'
@@ -77,6 +78,13 @@ export class OutOfRangeError extends RangeError {
 export class NativeLoadError extends BosunError {
   constructor(message: string, options?: ErrorOptions) {
     super('ERR_BOSUN_NATIVE_LOAD', message, options);
+  }
+}
+
+/** This system has not got what that needs; on Windows, sockets of the Unix domain. */
+export class UnsupportedError extends BosunError {
+  constructor(message: string) {
+    super('ERR_BOSUN_UNSUPPORTED', message);
   }
 }
 

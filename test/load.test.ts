@@ -151,10 +151,11 @@ describe('the loader', () => {
     assert.match(await on(join(directory, 'package.json')), new RegExp(`${folder}glibc`));
   });
 
-  test('says that bosun does not run on Windows', async (t) => {
-    const directory = await packageWith(t, { [PREBUILT]: WHOLE });
+  test('takes the binary for Windows there', async (t) => {
+    const directory = await packageWith(t, {});
     const before = `Object.defineProperty(process, 'platform', { value: 'win32' })`;
-    assertRefused(await load(directory, { before }), 'does not run on Windows yet', 'WSL 2');
+    const folder = join('prebuilds', `win32-${process.arch}`);
+    assertRefused(await load(directory, { before }), folder, 'is not there');
   });
 });
 

@@ -6,6 +6,7 @@ import { isAbsolute, join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { BosunError, InvalidArgumentError, PeerAbsentError, SizeError } from '../errors.js';
 import {
+  assertSocketPaths,
   keepAtExit,
   MAX_PATH_BYTES,
   makeSocketDirectory,
@@ -107,7 +108,7 @@ export class Peer extends EventEmitter<PeerEvents> implements AsyncDisposable {
    *
    * @throws AddressInUseError (ERR_BOSUN_ADDRESS_IN_USE) when somebody reads there, or what is there is no socket.
    * @throws InvalidArgumentError when others can enter the directory.
-   * @throws BosunError (ERR_BOSUN_PEER) where there are no such sockets, as on Windows; `cause` is the system's.
+   * @throws UnsupportedError (ERR_BOSUN_UNSUPPORTED) on Windows, BosunError (ERR_BOSUN_PEER) when the system refuses.
    */
   open(): Promise<void> {
     this.#opening ??= this.#open().finally(() => {
@@ -118,7 +119,7 @@ export class Peer extends EventEmitter<PeerEvents> implements AsyncDisposable {
 
   async #open(): Promise<void> {
     if (this.isOpen) return;
-    if (process.platform === 'win32') throw new BosunError('ERR_BOSUN_PEER', 'Windows has no Unix datagram sockets');
+    assertSocketPaths('a peer is a datagram socket of the Unix domain');
     if (this.#given === undefined) {
       this.#ownDirectory = removeAtExit(await makeSocketDirectory(`${this.name}.uxd`));
       this.#path = join(this.#ownDirectory, `${this.name}.uxd`);

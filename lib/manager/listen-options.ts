@@ -7,7 +7,7 @@ import { describe } from '../describe.js';
 import { InvalidArgumentError, OutOfRangeError } from '../errors.js';
 import { integer, ownOptions } from '../own-options.js';
 import { isLoopback } from '../wire/address.js';
-import { MAX_PATH_BYTES } from './socket-path.js';
+import { assertSocketPaths, MAX_PATH_BYTES } from './socket-path.js';
 
 /** A socket for peers. Either a `path` or a `host` and a `port`. */
 export interface ListenOptions {
@@ -36,16 +36,13 @@ const KNOWN = ['path', 'host', 'port', 'tls', 'token'];
 
 const MIN_TOKEN_CHARS = 16;
 
-/** Node.js gives sockets paths on POSIX only. */
-const hasPaths = process.platform !== 'win32';
-
 /** Unless `tls` says otherwise. */
 export const TLS_DEFAULTS = { minVersion: 'TLSv1.3' } as const;
 
-/** @throws InvalidArgumentError, OutOfRangeError for what cannot be listened at, or must not be. */
+/** @throws InvalidArgumentError, OutOfRangeError, UnsupportedError for what cannot be listened at, or must not be. */
 export function checkListen(given: true | string | ListenOptions): ListenSettings {
   if (given === true) {
-    const host = hasPaths ? undefined : '127.0.0.1';
+    const host = process.platform === 'win32' ? '127.0.0.1' : undefined;
     return { path: undefined, host, port: 0, tls: undefined, token: newToken() };
   }
   const { path, host, port, tls, token, ...others } =
@@ -104,7 +101,7 @@ function checkToken(token: unknown): string {
 }
 
 function checkPath(path: unknown): string {
-  if (!hasPaths) throw new InvalidArgumentError('Windows has no sockets with a path: listen on 127.0.0.1 and a port');
+  assertSocketPaths('listen.path is that of a Unix socket');
   if (typeof path !== 'string' || path === '' || path.includes('\0')) {
     throw new InvalidArgumentError(`listen.path is the path of a socket, not ${String(path)}`);
   }

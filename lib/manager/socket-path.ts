@@ -6,7 +6,7 @@ import { lstat, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
-import { AddressInUseError, InvalidArgumentError } from '../errors.js';
+import { AddressInUseError, InvalidArgumentError, UnsupportedError } from '../errors.js';
 import { native } from '../native.js';
 
 /** In a directory that was made for it. */
@@ -17,6 +17,16 @@ export const MAX_PATH_BYTES = process.platform === 'darwin' ? 103 : 107;
 
 /** Nobody listens there any more. All else, as a queue of connections that is full, is somebody. */
 const DEAD = new Set(['ECONNREFUSED', 'ENOENT']);
+
+/**
+ * For what needs sockets with a path, as Node.js and the addon have them on POSIX.
+ *
+ * @param what does, at the beginning of a sentence.
+ * @throws UnsupportedError (ERR_BOSUN_UNSUPPORTED) on Windows.
+ */
+export function assertSocketPaths(what: string): void {
+  if (process.platform === 'win32') throw new UnsupportedError(`${what}, which there are none of on Windows`);
+}
 
 /**
  * A new directory that only this user can enter, for a socket of that name.

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { builtin } from '../builtin.js';
 import { InvalidArgumentError, WorkerStartError } from '../errors.js';
 import { newToken } from '../manager/listen-options.js';
-import { keepAtExit, makeSocketDirectory, removeAtExit, SOCKET_NAME } from '../manager/socket-path.js';
+import {
+  assertSocketPaths,
+  keepAtExit,
+  makeSocketDirectory,
+  removeAtExit,
+  SOCKET_NAME,
+} from '../manager/socket-path.js';
 import { checkKnown, delay, integer, ownOptions } from '../own-options.js';
 import { within } from '../within.js';
 import { PipeLife } from '../worker/pipe-life.js';
@@ -60,7 +66,7 @@ const ALWAYS = [
  * Starts a server on another host with the `ssh` of this one. Both ends of the tunnel are sockets in directories of their
  * user, and the token goes through standard input. It ends with `terminate()`, with this process, and with the connection.
  *
- * @throws InvalidArgumentError, OutOfRangeError for bad options.
+ * @throws InvalidArgumentError, OutOfRangeError for bad options; UnsupportedError (ERR_BOSUN_UNSUPPORTED) on Windows.
  * @throws WorkerStartError (ERR_BOSUN_WORKER_START) with what ssh has said, when the server does not listen in time.
  * @example
  * await using server = await sshServer({ host: 'gpu-1', allowModules: ['jobs'] });
@@ -68,6 +74,7 @@ const ALWAYS = [
  */
 export async function sshServer(given: SshServerOptions): Promise<RemoteServerProcess<TunnelAddress>> {
   const options = checked(given);
+  assertSocketPaths('the ends of the tunnel are Unix sockets');
   const { host, connectTimeout = 30_000, sshCommand = 'ssh' } = options;
   const directory = removeAtExit(await makeSocketDirectory());
   const path = join(directory, SOCKET_NAME);
