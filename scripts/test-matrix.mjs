@@ -1,24 +1,28 @@
 // The tests with the released binaries, on each platform that this machine can run and on every Node.js: prints a table.
 //
 //   npm run prebuilds && npm run test:matrix [-- --smoke] [--node 20.19,22] [--platform linux-x64-glibc] [--write]
+//   npm run test:matrix -- --here: a few tests of each part, with this Node.js and the binary for this system, whichever
 //
 // The versions of Node.js come from npm. For arm64 on x64: qemu-user-static, libc6-arm64-cross, libstdc++6-arm64-cross
-// and libgcc-s1-arm64-cross of Debian; there it is a few tests only. --write puts the table into docs/installation.md.
+// and libgcc-s1-arm64-cross of Debian; there it is a few tests only. For Windows: wine64 of Debian, and those of the tests
+// that ask for no signals and no Unix sockets. --write puts the table into docs/installation.md.
 // What the tests say goes to node_modules/.matrix/logs.
 
 import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  closeSync,
   cpSync,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT, TARGETS } from './prebuild/targets.mjs';
 
@@ -27,6 +31,7 @@ const { values: options } = parseArgs({
     smoke: { type: 'boolean', default: false },
     node: { type: 'string', default: '20.19,22,24,26' },
     platform: { type: 'string' },
+    here: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
   },
 });
@@ -39,15 +44,29 @@ const FILE_TIMEOUT_MS = 600_000;
 /** One or two of each part; an emulator takes twenty times as long. */
 const SMOKE = ['frame', 'payload', 'manager', 'cancel', 'worker', 'pool', 'graph-manager', 'peer', 'doist'];
 const EMULATED = ['frame', 'payload', 'manager', 'doist'];
+const WINDOWS = [
+  ...EMULATED,
+  'cancel',
+  'thread-manager',
+  'graph-manager',
+  'pool',
+  'persistent-worker',
+  'session',
+  'stream',
+  'windows',
+];
+const WINE = '/usr/lib/wine/wine64';
 
 const isHere = (name) => name.startsWith(`${process.platform}-${process.arch}`);
+const isWindows = (name) => name.startsWith('win32');
 
 /** Why no Node.js can run this platform's binary here; undefined when one can. */
 function obstacle({ name }) {
   if (!existsSync(binaryOf(name))) return 'not built';
   if (name.endsWith('-musl')) return 'not run: npm has no Node.js for musl';
-  if (process.platform !== 'linux' || !name.startsWith('linux')) return `not run: no ${name.split('-')[0]} here`;
   if (isHere(name)) return undefined;
+  if (isWindows(name) && process.platform === 'linux') return existsSync(WINE) ? undefined : 'not run: no wine here';
+  if (process.platform !== 'linux' || !name.startsWith('linux')) return `not run: no ${name.split('-')[0]} here`;
   const hasEmulator = spawnSync('qemu-aarch64-static', ['--version']).status === 0 && existsSync(SYSROOT);
   return name === 'linux-arm64-glibc' && hasEmulator ? undefined : 'not run: no emulator here';
 }
@@ -61,28 +80,31 @@ function check(command, args, cwd) {
 
 /** Node.js of this version, as something that can be run. */
 function nodeFor({ name }, version) {
+  if (options.here) return { file: process.execPath, args: [], env: {} };
   const architecture = name.split('-')[1];
-  const folder = join(FOLDER, `node-${version}-${architecture}`);
-  const program = `node-linux-${architecture}`;
-  const file = join(folder, 'node_modules', program, 'bin', 'node');
+  const program = `node-${isWindows(name) ? 'win' : 'linux'}-${architecture}`;
+  // npm has no other one of it.
+  const wanted = isWindows(name) && version === '20.19' ? '20.20' : version;
+  const folder = join(FOLDER, `${program}-${wanted}`);
+  const file = join(folder, 'node_modules', program, 'bin', isWindows(name) ? 'node.exe' : 'node');
   if (!existsSync(file)) {
     mkdirSync(folder, { recursive: true });
     writeFileSync(join(folder, 'package.json'), '{ "private": true }');
     // With --force: it need not be for this processor.
-    check(
-      'npm',
-      ['install', '--force', '--ignore-scripts', '--no-audit', '--no-fund', `${program}@${version}`],
-      folder,
-    );
+    check('npm', ['install', '--force', '--ignore-scripts', '--no-audit', '--no-fund', `${program}@${wanted}`], folder);
   }
-  if (isHere(name)) return { file, env: {} };
+  if (isHere(name)) return { file, args: [], env: {} };
+  if (isWindows(name)) {
+    const env = { WINEPREFIX: join(FOLDER, 'wine'), WINEDEBUG: '-all', NODE_SKIP_PLATFORM_CHECK: '1' };
+    return { file: WINE, args: [file], env };
+  }
   // What Node.js takes for its own file is the emulated program, which only the emulator can start.
   const emulated = join(folder, 'node');
   const preload = join(folder, 'exec-path.mjs');
   writeFileSync(emulated, `#!/bin/sh\nexec qemu-aarch64-static -L ${SYSROOT} ${file} "$@"\n`);
   chmodSync(emulated, 0o755);
   writeFileSync(preload, `process.execPath = ${JSON.stringify(emulated)};\n`);
-  return { file: emulated, env: { NODE_OPTIONS: `--import=${preload}` } };
+  return { file: emulated, args: [], env: { NODE_OPTIONS: `--import=${preload}` } };
 }
 
 /** A copy of the project with this binary as the only one. */
@@ -95,24 +117,30 @@ function stage({ name }) {
   }
   cpSync(join(ROOT, 'dist'), join(folder, 'dist'), { recursive: true });
   cpSync(binaryOf(name), join(folder, 'build', 'Release', 'bosun.node'));
-  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'), 'junction');
   return folder;
 }
 
 /** @returns what it printed, and whether it ended well. */
-function run(node, args, cwd) {
+function run(node, args, cwd, log) {
   const env = { ...process.env, ...node.env, NODE_TEST_CONTEXT: undefined, BOSUN_NATIVE_DIR: undefined };
+  mkdirSync(dirname(log), { recursive: true });
+  // A file: what wine has for a pipe, Node.js does not take for one.
+  const output = openSync(log, 'w');
+  const stdio = ['ignore', output, output];
   return new Promise((resolve) => {
-    const child = spawn(node.file, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'], timeout: FILE_TIMEOUT_MS });
-    let text = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream.setEncoding('utf8').on('data', (chunk) => {
-        text += chunk;
-      });
-    }
+    const child = spawn(node.file, [...node.args, ...args], { cwd, env, stdio, timeout: FILE_TIMEOUT_MS });
+    closeSync(output);
     child.on('error', (error) => resolve({ text: String(error), isFine: false }));
-    child.on('close', (code) => resolve({ text, isFine: code === 0 }));
+    child.on('close', (code) => resolve({ text: readFileSync(log, 'utf8'), isFine: code === 0 }));
   });
+}
+
+/** The tests for a platform: all of them, or some. */
+function testsFor({ name }, all) {
+  if (isWindows(name)) return WINDOWS;
+  if (!isHere(name)) return EMULATED;
+  return options.smoke || options.here ? SMOKE : all;
 }
 
 const LOAD = `const { FrameDecoder } = await import('./dist/lib/index.js');
@@ -121,20 +149,22 @@ console.log(process.versions.node);`;
 
 /** One cell of the table. */
 async function cell(target, version, folder) {
-  const some = isHere(target.name) ? SMOKE : EMULATED;
+  const log = join(FOLDER, 'logs', `${target.name}-${version}`);
   const node = nodeFor(target, version);
-  const loaded = await run(node, ['--input-type=module', '-e', LOAD], folder);
+  const starts = await run(node, ['--eval', ''], folder, join(log, 'start.log'));
+  if (!starts.isFine) return { isFine: true, text: 'not run: this Node.js does not start here' };
+  const loaded = await run(node, ['--input-type=module', '-e', LOAD], folder, join(log, 'load.log'));
   const actual = loaded.text.trim().split('\n').at(-1);
   if (!loaded.isFine) return { isFine: false, text: `does not load: ${actual}` };
-  const all = readdirSync(join(folder, 'dist', 'test')).filter((name) => name.endsWith('.test.js'));
-  const files = isHere(target.name) && !options.smoke ? all : some.map((name) => `${name}.test.js`);
-  const log = join(FOLDER, 'logs', `${target.name}-${version}`);
-  mkdirSync(log, { recursive: true });
+  const all = readdirSync(join(folder, 'dist', 'test'))
+    .filter((name) => name.endsWith('.test.js'))
+    .map((name) => name.replace('.test.js', ''));
+  const files = testsFor(target, all);
   const failed = [];
   let passed = 0;
   const test = async (file, attempt) => {
-    const { text, isFine } = await run(node, ['--test-reporter=tap', join('dist', 'test', file)], folder);
-    writeFileSync(join(log, `${file}.${attempt}.log`), text);
+    const args = ['--test-reporter=tap', join('dist', 'test', `${file}.test.js`)];
+    const { text, isFine } = await run(node, args, folder, join(log, `${file}.${attempt}.log`));
     if (isFine) passed += Number(/^# pass (\d+)$/m.exec(text)?.[1] ?? 0);
     return isFine;
   };
@@ -153,11 +183,13 @@ async function cell(target, version, folder) {
   return { isFine: broken.length === 0, text: parts.join('; ') };
 }
 
-const versions = options.node.split(',');
+const versions = options.here ? [process.versions.node] : options.node.split(',');
 const table = [['', 'built', ...versions.map((version) => `Node.js ${version}`)]];
 let isFine = true;
 for (const target of TARGETS) {
   if (options.platform !== undefined && options.platform !== target.name) continue;
+  // That of musl is for another Node.js.
+  if (options.here && (!isHere(target.name) || target.name.endsWith('-musl'))) continue;
   const why = obstacle(target);
   const row = [target.name, existsSync(binaryOf(target.name)) ? 'yes' : 'no'];
   const folder = why === undefined ? stage(target) : '';

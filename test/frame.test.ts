@@ -2,10 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import {
@@ -217,19 +214,17 @@ describe('FrameDecoder', () => {
   });
 });
 
-/** Both ends of a connection over a Unix path, which is gone after the test. */
+/** Both ends of a connection, which is gone after the test. */
 async function socketPair(t: TestContext): Promise<[near: Socket, far: Socket]> {
-  const directory = await mkdtemp(join(tmpdir(), 'bosun-frame-'));
-  const server = createServer().listen(join(directory, 'socket'));
+  const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const near = connect(join(directory, 'socket'));
+  const near = connect((server.address() as AddressInfo).port, '127.0.0.1');
   const [far] = (await once(server, 'connection')) as [Socket];
   t.after(async () => {
     near.destroy();
     far.destroy();
     server.close();
     await once(server, 'close');
-    await rm(directory, { recursive: true });
   });
   // What a dead peer does to a stream is reported by the functions under test.
   for (const socket of [near, far]) socket.on('error', () => {});

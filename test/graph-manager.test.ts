@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import {
   BlockedError,
   CancellationError,
@@ -19,7 +20,7 @@ import { Whoami } from './fixtures/graph-tasks.js';
 import { makeManager, useRemoteManagers } from './fixtures/scene.js';
 
 const TASKS = new URL('./fixtures/graph-tasks.js', import.meta.url);
-const makeRemoteManager = useRemoteManagers(new URL('./fixtures/', import.meta.url).pathname);
+const makeRemoteManager = useRemoteManagers(fileURLToPath(new URL('./fixtures/', import.meta.url)));
 const UNKEPT = { history: true } as const;
 
 const call = (name: string, args: unknown[] = [], options: object = {}): Task<number> =>
