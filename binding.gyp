@@ -10,6 +10,7 @@
         "native/addon/frame_decoder.cc",
         "native/addon/host_page.cc",
         "native/addon/leftovers.cc",
+        "native/addon/no_demangle.cc",
         "native/addon/parent_guard.cc",
         "native/addon/queue.cc",
         "native/addon/sockets.cc",

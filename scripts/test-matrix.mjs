@@ -51,7 +51,6 @@ const WINDOWS = [
   'graph-manager',
   'pool',
   'persistent-worker',
-  'session',
   'stream',
   'windows',
 ];

@@ -4,7 +4,7 @@
 // targets.mjs, and its own C++ library inside. What is compiled, and how, is read from binding.gyp.
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -109,6 +109,7 @@ for (const target of targets) {
   console.log(`compiling ${target.name}`);
   const flags = [...shared, ...compilerFlags(target), ...sourcesOf(target), ...linkerFlags(target)];
   run(compiler, ['c++', '-target', target.zig, ...flags, '-o', file], ROOT);
-  for (const left of ['bosun.lib', 'bosun.pdb', 'bosun.node.lib']) rmSync(join(folder, left), { force: true });
+  // A linker for Windows leaves more than was asked for.
+  for (const name of readdirSync(folder)) if (name !== 'bosun.node') rmSync(join(folder, name));
 }
 if (!check(targets)) process.exit(1);
