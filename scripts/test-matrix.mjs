@@ -26,10 +26,12 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ROOT, TARGETS } from './prebuild/targets.mjs';
 
+const ALL_VERSIONS = '20.19,22,24,26';
+
 const { values: options } = parseArgs({
   options: {
     smoke: { type: 'boolean', default: false },
-    node: { type: 'string', default: '20.19,22,24,26' },
+    node: { type: 'string', default: ALL_VERSIONS },
     platform: { type: 'string' },
     here: { type: 'boolean', default: false },
     write: { type: 'boolean', default: false },
@@ -40,6 +42,8 @@ const FOLDER = join(ROOT, 'node_modules', '.matrix');
 const PAGE = join(ROOT, 'docs', 'installation.md');
 const SYSROOT = '/usr/aarch64-linux-gnu';
 const FILE_TIMEOUT_MS = 600_000;
+
+const SYSTEMS = { darwin: 'macOS', linux: 'Linux', win32: 'Windows' };
 
 /** One or two of each part; an emulator takes twenty times as long. */
 const SMOKE = ['frame', 'payload', 'manager', 'cancel', 'worker', 'pool', 'graph-manager', 'peer', 'doist'];
@@ -65,7 +69,8 @@ function obstacle({ name }) {
   if (name.endsWith('-musl')) return 'not run: npm has no Node.js for musl';
   if (isHere(name)) return undefined;
   if (isWindows(name) && process.platform === 'linux') return existsSync(WINE) ? undefined : 'not run: no wine here';
-  if (process.platform !== 'linux' || !name.startsWith('linux')) return `not run: no ${name.split('-')[0]} here`;
+  if (process.platform !== 'linux' || !name.startsWith('linux'))
+    return `not run: no ${SYSTEMS[name.split('-')[0]]} here`;
   const hasEmulator = spawnSync('qemu-aarch64-static', ['--version']).status === 0 && existsSync(SYSROOT);
   return name === 'linux-arm64-glibc' && hasEmulator ? undefined : 'not run: no emulator here';
 }
@@ -150,8 +155,8 @@ console.log(process.versions.node);`;
 async function cell(target, version, folder) {
   const log = join(FOLDER, 'logs', `${target.name}-${version}`);
   const node = nodeFor(target, version);
-  const starts = await run(node, ['--eval', ''], folder, join(log, 'start.log'));
-  if (!starts.isFine) return { isFine: true, text: 'not run: this Node.js does not start here' };
+  const started = await run(node, ['--print', '"it starts"'], folder, join(log, 'start.log'));
+  if (!started.text.startsWith('it starts')) return { isFine: true, text: 'not run: this Node.js does not start here' };
   const loaded = await run(node, ['--input-type=module', '-e', LOAD], folder, join(log, 'load.log'));
   const actual = loaded.text.trim().split('\n').at(-1);
   if (!loaded.isFine) return { isFine: false, text: `does not load: ${actual}` };
@@ -182,38 +187,66 @@ async function cell(target, version, folder) {
   return { isFine: broken.length === 0, text: parts.join('; ') };
 }
 
+const BETWEEN = /(?<=<!-- matrix -->\n)[\s\S]*(?=<!-- \/matrix -->)/;
+
+/** The rows of a table in Markdown, the first of which has the names of the columns. */
+function rowsOf(markdown) {
+  const rows = markdown.split('\n').filter((line) => line.startsWith('|'));
+  return rows.toSpliced(1, 1).map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((text) => text.trim()),
+  );
+}
+
+/** What was not run now stays as it was. */
+function update(page, columns, cells) {
+  const [oldColumns = [], ...oldRows] = rowsOf(BETWEEN.exec(page)?.[0] ?? '');
+  const rows = TARGETS.map(({ name }) => {
+    const old = oldRows.find((row) => row[0] === name) ?? [];
+    const [, ...others] = columns;
+    return [
+      name,
+      ...others.map((column) => cells.get(name)?.get(column) ?? old[oldColumns.indexOf(column)] ?? 'not run'),
+    ];
+  });
+  return page.replace(BETWEEN, () => `\n${tableOf([columns, ...rows])}\n\n`);
+}
+
+function tableOf([columns, ...rows]) {
+  return [columns, columns.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+}
+
+const NAME = '';
 const versions = options.here ? [process.versions.node] : options.node.split(',');
-const table = [['', 'built', ...versions.map((version) => `Node.js ${version}`)]];
+const columnOf = (version) => `Node.js ${version}`;
+/** By platform and column. */
+const cells = new Map();
 let isFine = true;
 for (const target of TARGETS) {
   if (options.platform !== undefined && options.platform !== target.name) continue;
   // That of musl is for another Node.js.
   if (options.here && (!isHere(target.name) || target.name.endsWith('-musl'))) continue;
   const why = obstacle(target);
-  const row = [target.name, existsSync(binaryOf(target.name)) ? 'yes' : 'no'];
+  const row = new Map([
+    [NAME, target.name],
+    ['built', existsSync(binaryOf(target.name)) ? 'yes' : 'no'],
+  ]);
+  cells.set(target.name, row);
   const folder = why === undefined ? stage(target) : '';
   for (const version of versions) {
     const result = why === undefined ? await cell(target, version, folder) : { isFine: true, text: why };
     console.error(`${target.name}, Node.js ${version}: ${result.text}`);
     isFine &&= result.isFine;
-    row.push(result.text);
+    row.set(columnOf(version), result.text);
   }
-  table.push(row);
 }
-table.splice(
-  1,
-  0,
-  table[0].map(() => '---'),
-);
-const markdown = table.map((row) => `| ${row.join(' | ')} |`).join('\n');
-console.log(markdown);
+const columns = [NAME, 'built', ...versions.map(columnOf)];
+console.log(tableOf([columns, ...[...cells.values()].map((row) => [...row.values()])]));
 if (options.write) {
-  const page = readFileSync(PAGE, 'utf8');
-  const at = /(?<=<!-- matrix -->\n)[\s\S]*(?=<!-- \/matrix -->)/;
-  writeFileSync(
-    PAGE,
-    page.replace(at, () => `\n${markdown}\n\n`),
-  );
+  const all = [NAME, 'built', ...ALL_VERSIONS.split(',').map(columnOf)];
+  writeFileSync(PAGE, update(readFileSync(PAGE, 'utf8'), all, cells));
   check('npx', ['--no-install', 'biome', 'format', '--write', PAGE], ROOT);
 }
 process.exit(isFine ? 0 : 1);

@@ -252,7 +252,8 @@ export function checkManagerOptions(given: ProcessManagerOptions): ManagerSettin
 /** The variable is for tests of bosun itself, and for finding out whose fault something is. */
 function driverKind(): DriverKind {
   const given = process.env['BOSUN_DRIVER'];
-  if (given !== undefined) return oneOf('BOSUN_DRIVER', given as DriverKind, ['direct', 'thread', 'net']);
+  const kinds: readonly DriverKind[] = process.platform === 'win32' ? ['thread'] : ['direct', 'thread', 'net'];
+  if (given !== undefined) return oneOf('BOSUN_DRIVER', given as DriverKind, kinds);
   return process.platform === 'linux' ? 'direct' : 'thread';
 }
 
