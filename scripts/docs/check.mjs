@@ -83,12 +83,13 @@ async function checkInBrowser() {
     for (const name of opened) await page.goto(pathToFileURL(join(SITE, name)).href, { waitUntil: 'load' });
 
     if (screenshots !== undefined) mkdirSync(screenshots, { recursive: true });
-    await page.goto(pathToFileURL(join(SITE, 'index.html')).href);
     for (const [words, wanted] of [
       ['deadline', /DeadlineError/],
       ['deadline', /Limits, retries, cancelling/],
       ['terminationGracePeriodSeconds', /Kubernetes/],
     ]) {
+      // Each time anew: a list that is open has the results for the words before.
+      await page.goto(pathToFileURL(join(SITE, 'index.html')).href);
       await page.keyboard.press('/');
       const input = page.locator('#tsd-search-input');
       await input.fill(words);
