@@ -246,7 +246,10 @@ export interface Native {
   watchSocket(socket: number, events: number, callback: (events: number) => void): NativeWatch | undefined;
   /** 64 bytes that are shared with whoever has mapped the same memory. */
   mapShared(memory: number): ArrayBuffer;
-  /** The descriptor, of a socket, becomes its own, the page may be closed afterwards. Keeps the process alive until it is closed or ends. */
+  /**
+   * The descriptor, of a socket, becomes its own, the page may be closed afterwards. Keeps the process alive until it is
+   * closed or ends.
+   */
   openWorkerLink(
     descriptor: number,
     page: number,

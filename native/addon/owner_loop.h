@@ -1,5 +1,5 @@
-// The event loop of a manager's own thread, as far as its driver needs it: one descriptor to watch, and a bell that
-// other threads may ring. (-1: none.)
+// The event loop of a manager's own thread, as far as its driver needs it: one descriptor to watch (-1: none), and a
+// bell that other threads may ring.
 //
 // Who: the thread of the environment; Ring from any. It frees itself behind Close, when libuv has let go of its
 // handles, so an environment may end in the middle of anything.

@@ -1,8 +1,7 @@
 // Who moves the bytes between a dispatcher and its local workers: a poller of its own that two threads run in turns.
 //
 //     direct    every task that was submitted has found a worker with credit. The owner's own loop watches
-//     descriptor(),
-//               the owner reads, dispatches and writes itself, and no other thread has to be woken.
+//               descriptor(), and the owner reads, dispatches and writes itself, and no other thread has to be woken.
 //     backlog   tasks wait. The I/O thread watches, and dispatch goes on while the owner is busy or blocked. The owner
 //               takes over again when nothing waits and it comes by.
 //
@@ -127,6 +126,7 @@ class Driver final : private ChannelOwner {
   News Now() noexcept;
   bool HasNews() noexcept;
   bool IsBurstOver() const noexcept { return peak_ >= kBurst && dispatcher_.counts().Left() == 0; }
+
   // The I/O thread.
   void Run() noexcept;
   void LockBehindOwner(std::unique_lock<std::mutex>& lock) noexcept;
@@ -137,6 +137,7 @@ class Driver final : private ChannelOwner {
   void Notify() noexcept;
   // When the owner is to be told what is new: now, or a little later, together with what follows; kNever for nothing.
   std::uint64_t NotifyAt(std::uint64_t now_us) noexcept;
+
   static constexpr std::uint64_t kNever = ~std::uint64_t{0};
   // Fewer tasks leave nothing behind that would be worth the walk over the heap.
   static constexpr std::uint64_t kBurst = 10'000;
